@@ -1,0 +1,58 @@
+"""The object graph of one Flagstone, built without Flask: pool, catalog, cache, reader."""
+
+from __future__ import annotations
+
+from .caching.single_flight import SingleFlight
+from .caching.store import ByteStore
+from .caching.tile_cache import TileCache
+from .errors import ConfigurationError
+from .layers.grid import Grids
+from .layers.lifetime import Lifetimes
+from .reader import Reader
+from .repository.catalog_store import CatalogStore
+from .repository.pool import Pool
+from .repository.tiles import Tiles
+from .settings import Settings
+
+
+class Backend:
+    """Everything that answers need, shared by the views, the commands and the tests. Nothing opens until it is used."""
+
+    def __init__(self, settings: Settings, store: ByteStore) -> None:
+        self.settings = settings
+        self.grids = Grids()
+        if settings.default_grid not in self.grids:
+            raise ConfigurationError(
+                f"FLAGSTONE_DEFAULT_TMS: {settings.default_grid!r} is none of {', '.join(self.grids.ids)}")
+        self.pool = Pool(settings)
+        self.catalog = CatalogStore(self.pool, settings)
+        # Half of the threads may wait for tiles that others make: the rest stays free for other layers.
+        flight = SingleFlight(
+            max_waiting=max(1, settings.threads // 2),
+            # Longer than the tile itself may take, so that who waits gets its error and not one of its own.
+            timeout_s=(settings.statement_timeout_ms + settings.pool_timeout_ms) / 1000 + 1,
+        )
+        self.reader = Reader(
+            Tiles(self.pool),
+            self.pool,
+            lambda: self.catalog.postgis,
+            TileCache(store, max_bytes=settings.cache_max_tile_kb * 1024),
+            flight,
+            Lifetimes(settings.cache_ttl_s, settings.cache_rules),
+        )
+
+    def open(self) -> None:
+        """Connect and start to read the catalog in the background. After the fork only."""
+        self.pool.open()
+        self.catalog.open()
+
+    def close(self) -> None:
+        """Stop the background work and close every connection."""
+        self.catalog.close()
+        self.pool.close()
+
+    def ready(self) -> bool:
+        """Whether the catalog is loaded and the database answers; raises DatabaseDown or PoolExhausted if not."""
+        self.open()
+        self.pool.ping()
+        return self.catalog.loaded

@@ -1,0 +1,1 @@
+"""HTTP: each view reads the request, asks the backend and writes the response."""

@@ -1,0 +1,24 @@
+"""Where clients reach this application."""
+
+from __future__ import annotations
+
+from flask import request
+
+from ..documents.addresses import Addresses
+from .access import backend
+
+
+def addresses() -> Addresses:
+    """Absolute addresses for this request: below the public URL where one is set.
+
+    Else below what the request names, which trusted proxies may have corrected: host, scheme and prefix.
+    """
+    return Addresses(backend().settings.public_url or request.url_root.rstrip("/"))
+
+
+def top() -> str:
+    """The relative address of the application's root, seen from this request's path.
+
+    Pages link by it: it holds under every prefix, also one that a proxy cuts off without a word.
+    """
+    return "../" * (request.path.count("/") - 1) or "./"

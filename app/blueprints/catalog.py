@@ -1,0 +1,96 @@
+"""The catalog: `/` for people and programs, TiMVT's `/tables.json` and `/table/{layer}.json`, the tile matrix sets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from ..documents import catalog as documents
+from ..documents.addresses import layers_part
+from ..documents.grids import tile_matrix_sets
+from ..documents.listing import listing
+from ..layers.bounds import Bounds
+from ..layers.relation import RelationLayer
+from ..layers.request import grid_for, zooms
+from .access import backend, identity
+from .addresses import addresses
+from .pages import document, page
+from .paths import refuse_encoded_slash
+
+blueprint = Blueprint("catalog", __name__)
+
+
+@blueprint.get("/")
+def index() -> Response:
+    """A page for whoever prefers HTML, else JSON; `?f=html` and `?f=json` decide over the Accept header."""
+    response = _index_page() if _wants_html() else document(_landing())
+    response.vary.add("Accept")
+    return response
+
+
+@blueprint.get("/tables.json")
+def tables() -> Response:
+    """Every table that may be read."""
+    return document(_tables())
+
+
+@blueprint.get("/table/<layer>.json")
+def table(layer: str) -> Response:
+    """One table."""
+    refuse_encoded_slash(request.environ)
+    found = backend().catalog.layer(layer, identity())
+    return document(_table(found, backend().catalog.extent(found)))
+
+
+@blueprint.get("/tileMatrixSets")
+def grids() -> Response:
+    """The tile matrix sets that tiles can be asked for in."""
+    return document(tile_matrix_sets(backend().grids.ids, addresses()))
+
+
+@blueprint.get("/tileMatrixSets/<grid>")
+def grid_document(grid: str) -> Response:
+    """One tile matrix set (OGC 17-083r4)."""
+    return document(grid_for(backend().grids, grid, backend().settings).document())
+
+
+def _wants_html() -> bool:
+    asked = request.args.get("f")
+    if asked in ("html", "json"):
+        return asked == "html"
+    offered = ("application/json", "text/html")
+    # The first of equals wins: `*/*`, which most programs send, gets JSON.
+    return request.accept_mimetypes.best_match(offered, "application/json") == "text/html"
+
+
+def _tables() -> list[dict[str, Any]]:
+    layers = backend().catalog.catalog().visible(identity())
+    found = backend().catalog.extents(layers)
+    return [_table(layer, found[layer.id]) for layer in layers]
+
+
+def _table(layer: RelationLayer, found: Bounds | None) -> dict[str, Any]:
+    there = backend()
+    grid = grid_for(there.grids, None, there.settings)
+    columns = layer.columns_for(identity())
+    return documents.table(layer, columns, found, grid, zooms(grid, there.settings), addresses())
+
+
+def _landing() -> dict[str, Any]:
+    return documents.landing(backend().settings.name, _tables(), addresses())
+
+
+def _index_page() -> Response:
+    catalog, who = backend().catalog.catalog(), identity()
+    found = listing(catalog.visible(who), request.args.get("q", ""), request.args.get("page", "1"))
+    lines = [
+        {
+            "layer": layer,
+            "part": layers_part([layer.id]),
+            "kind": documents.KINDS.get(layer.kind, "relation"),
+            "short_name": catalog.short_name(layer, who),
+        }
+        for layer in found.layers
+    ]
+    return page("catalog.html", list=found, lines=lines)

@@ -1,0 +1,34 @@
+"""Cross-origin headers (Fetch standard §3.2), on answers and on errors alike: without them a map sees only that
+something failed."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, request
+
+_EXPOSED = "ETag, Flagstone-Tile, Retry-After, X-Request-Id"
+
+
+def init_app(app: Flask, origins: tuple[str, ...]) -> None:
+    """Let pages of these origins read answers; `*` is every page."""
+    if not origins:
+        return
+    everybody = "*" in origins
+
+    def allow(response: Response) -> Response:
+        headers = response.headers
+        if everybody:
+            headers["Access-Control-Allow-Origin"] = "*"
+        else:
+            response.vary.add("Origin")
+            origin = request.headers.get("Origin", "")
+            if origin not in origins:
+                return response
+            headers["Access-Control-Allow-Origin"] = origin
+        headers["Access-Control-Expose-Headers"] = _EXPOSED
+        if request.method == "OPTIONS":
+            headers["Access-Control-Allow-Methods"] = "GET, HEAD, OPTIONS"
+            headers["Access-Control-Allow-Headers"] = request.headers.get("Access-Control-Request-Headers", "*")
+            headers["Access-Control-Max-Age"] = "86400"
+        return response
+
+    app.after_request(allow)

@@ -1,0 +1,72 @@
+"""The table from our exceptions to HTTP status codes, and the one shape of an error: RFC 9457 problem documents."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, json, request
+from werkzeug.exceptions import HTTPException
+
+from .. import errors
+from ..metrics import TILES_FAILED
+from .request_id import request_id
+
+log = logging.getLogger(__name__)
+
+STATUS: dict[type[errors.FlagstoneError], HTTPStatus] = {
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.BadParameter: HTTPStatus.BAD_REQUEST,
+    errors.RequestError: HTTPStatus.BAD_REQUEST,
+    errors.AccessDenied: HTTPStatus.FORBIDDEN,
+    errors.TileTimeout: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ConfigurationError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.QueryFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.FlagstoneError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+
+def init_app(app: Flask) -> None:
+    """Every error of this application leaves as a problem document."""
+    app.register_error_handler(errors.FlagstoneError, _explained)
+    # Not `Exception`: that would turn werkzeug's 404 into a 500. Flask hands what nobody foresaw over as a 500.
+    app.register_error_handler(HTTPException, _of_werkzeug)
+
+
+def _explained(error: errors.FlagstoneError) -> Response:
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    members: dict[str, Any] = {}
+    headers = {}
+    if isinstance(error, errors.NotFound) and error.nearest:
+        members["nearest"] = list(error.nearest)
+    if isinstance(error, errors.BadParameter):
+        members["parameter"] = error.parameter
+    if isinstance(error, errors.Unavailable):
+        headers["Retry-After"] = str(error.retry_after)
+    return problem(status, str(error), members, headers)
+
+
+def _of_werkzeug(error: HTTPException) -> Response:
+    status = HTTPStatus(error.code or 500)
+    if 300 <= status < 400:
+        return Response(status=status, headers=error.get_headers())
+    headers = {name: value for name, value in error.get_headers() if name.lower() == "allow"}
+    detail = (error.description or "") if status < 500 else "Flagstone failed; its log says why."
+    return problem(status, detail, {}, headers)
+
+
+def problem(status: HTTPStatus, detail: str, members: dict[str, Any], headers: dict[str, str]) -> Response:
+    """One problem document; it is never stored by a cache, and its request id stands in one log line."""
+    identifier = request_id()
+    if status >= 500 and request.endpoint == "tiles.tile":
+        TILES_FAILED.inc()
+    level = logging.ERROR if status >= 500 else logging.INFO
+    # The path only: a query string may carry a key.
+    log.log(level, "%s %s: %d %s", request.method, request.path[:200], status, detail, extra={"request_id": identifier})
+    document = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail, **members}
+    document["request_id"] = identifier
+    everywhere = {"Cache-Control": "no-store", "X-Request-Id": identifier}
+    body = json.dumps(document, ensure_ascii=False)
+    return Response(body, status, {**everywhere, **headers}, mimetype="application/problem+json")

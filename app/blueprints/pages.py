@@ -1,0 +1,49 @@
+"""Answers of the catalog and the map: pages and JSON documents with their headers."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Response, jsonify, make_response, render_template
+
+from .access import backend
+from .addresses import top
+
+
+def page(template: str, **values: Any) -> Response:
+    """A page that may load and run only what this application serves, and nothing that stands in the page itself."""
+    site = backend().settings.name
+    response = make_response(render_template(template, top=top(), site=site, **values))
+    response.headers["Content-Security-Policy"] = content_security_policy(backend().settings.public_url)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+def content_security_policy(public_url: str | None) -> str:
+    """The policy (CSP Level 3). Pictures from `data:` are the icons of MapLibre's style sheet."""
+    parts = urlsplit(public_url or "")
+    tiles = f" {parts.scheme}://{parts.netloc}" if public_url else ""
+    return "; ".join(
+        [
+            "default-src 'none'",
+            "script-src 'self'",
+            "worker-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' data:",
+            f"connect-src 'self'{tiles}",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'self'",
+        ]
+    )
+
+
+def document(value: Any, *, max_age_s: int = 0) -> Response:
+    """A JSON document. Its addresses follow the request's host, so no cache that others share may keep it."""
+    response = jsonify(value)
+    response.headers["Cache-Control"] = f"private, max-age={max_age_s}" if max_age_s else "no-cache"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response

@@ -1,0 +1,45 @@
+"""Parts of an address that several views read alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..backend import Backend
+from ..errors import BadParameter, NotFound
+from ..layers.identity import Identity
+from ..layers.relation import RelationLayer
+
+
+def asked_grid(in_path: str | None, arguments: Mapping[str, Sequence[str]]) -> str | None:
+    """The tile matrix set that the path or the query string names; `TileMatrixSetId` in any case, as TiMVT reads it."""
+    named = {value for name, values in arguments.items() if name.lower() == "tilematrixsetid" for value in values}
+    if in_path is not None:
+        named.add(in_path)
+    if len(named) > 1:
+        raise BadParameter("TileMatrixSetId", "TileMatrixSetId is given more than once, with different values.")
+    return named.pop() if named else None
+
+
+def asked_layers(backend: Backend, text: str, identity: Identity) -> tuple[RelationLayer, ...]:
+    """The layers of a comma list, in its order. Ids escape commas, so a comma always separates."""
+    if "," not in text:
+        return (backend.catalog.layer(text, identity),)
+    names = text.split(",")
+    most = backend.settings.max_composite
+    if len(names) > most:
+        raise BadParameter("layer", f"A composite has at most {most} layers, not {len(names)}.")
+    layers = tuple(backend.catalog.layer(name, identity) for name in names)
+    if len({layer.id for layer in layers}) < len(layers):
+        raise BadParameter("layer", "A composite names each layer once.")
+    return layers
+
+
+def refuse_encoded_slash(environ: Mapping[str, Any]) -> None:
+    """WSGI decodes `%2F` before anybody sees the path: `/tiles/a%2Fb/1/2/3` would become grid `a`, layer `b`.
+
+    gunicorn and werkzeug keep the path as it was sent. No id holds a slash: it is written `~2F`.
+    """
+    sent = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
+    if "%" in sent and "%2f" in sent.partition("?")[0].lower():
+        raise NotFound("A slash in a layer's id is written ~2F.")

@@ -1,0 +1,19 @@
+"""The sheet that an address names: a layer or a comma list, a grid, a query string."""
+
+from __future__ import annotations
+
+from flask import request
+
+from ..documents.sheet import Sheet, sheet
+from ..layers.request import grid_for
+from .access import backend, identity
+from .paths import asked_grid, asked_layers, refuse_encoded_slash
+
+
+def asked_sheet(layer: str, grid: str | None = None) -> Sheet:
+    """The sheet of this request; NotFound and BadParameter say what cannot be had."""
+    refuse_encoded_slash(request.environ)
+    there, who = backend(), identity()
+    matrix_set = grid_for(there.grids, asked_grid(grid, dict(request.args.lists())), there.settings)
+    layers = asked_layers(there, layer, who)
+    return sheet(layers, matrix_set, tuple(request.args.items(multi=True)), there.settings, who)

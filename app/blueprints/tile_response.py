@@ -1,0 +1,91 @@
+"""A cached entry as an HTTP response: coding, validator, freshness (RFC 9110, RFC 9111)."""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+
+from flask import Response
+from werkzeug.datastructures import Headers
+
+from .. import metrics
+from ..caching.entry import Entry
+from ..settings import Settings
+
+MEDIA_TYPE = "application/vnd.mapbox-vector-tile"
+_REVALIDATE = "public, max-age=0, must-revalidate"
+
+
+def tile_response(entry: Entry, lifetime_s: int, asked: Headers, settings: Settings) -> Response:
+    """200 with the tile, 204 where it is empty, 304 where the client has it already."""
+    _count(entry)
+    gzip = accepts_gzip(asked.get("Accept-Encoding", ""))
+    tag = f'"{entry.etag}-gzip"' if gzip else f'"{entry.etag}"'
+    headers = [
+        ("ETag", tag),
+        ("Cache-Control", _cache_control(entry, lifetime_s, settings)),
+        ("Vary", "Accept-Encoding"),
+        ("Flagstone-Tile", "limited" if entry.limited else "full"),
+    ]
+    if matches(asked.get("If-None-Match"), tag):
+        return Response(status=304, headers=headers)
+    if not entry.body:
+        response = Response(status=204, headers=headers)
+        del response.headers["Content-Type"]  # nothing has no type; flask would call it HTML
+        return response
+    headers.append(("Content-Type", MEDIA_TYPE))
+    if gzip:
+        headers.append(("Content-Encoding", "gzip"))
+    return Response(entry.body if gzip else entry.raw(), headers=headers)
+
+
+def _count(entry: Entry) -> None:
+    if entry.limited:
+        metrics.TILES_LIMITED.inc()
+    elif entry.body:
+        metrics.TILES_WITH_DATA.inc()
+    else:
+        metrics.TILES_EMPTY.inc()
+
+
+def _cache_control(entry: Entry, lifetime_s: int, settings: Settings) -> str:
+    if settings.http_max_age_s is not None:
+        left = settings.http_max_age_s
+    else:
+        # What is left of the tile's life, not all of it: else each cache on the way would add a whole one.
+        left = lifetime_s - int(time.time() - entry.made_at)
+    return f"public, max-age={left}" if left > 0 else _REVALIDATE
+
+
+def matches(if_none_match: str | None, tag: str) -> bool:
+    """Whether the client's list holds this tag, compared weakly (RFC 9110 §13.1.2)."""
+    if if_none_match is None:
+        return False
+    if if_none_match.strip() == "*":
+        return True
+    return any(part.strip().removeprefix("W/") == tag for part in if_none_match.split(","))
+
+
+@lru_cache(maxsize=256)
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Whether gzip is wanted at least as much as the tile uncompressed.
+
+    A coding that is not listed takes the weight of `*`; identity then is still acceptable, unless it or `*` has
+    weight 0 (RFC 9110 §12.5.3). Without the header the tile goes out uncompressed.
+    """
+    weights: dict[str, float] = {}
+    for part in accept_encoding.lower().split(","):
+        name, _, parameter = part.partition(";")
+        weights[name.strip()] = _weight(parameter)
+    gzip = weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0)))
+    return gzip > 0 and gzip >= weights.get("identity", 0.0)
+
+
+def _weight(parameter: str) -> float:
+    name, _, value = parameter.partition("=")
+    if name.strip() != "q":
+        return 1.0
+    try:
+        return float(value)
+    except ValueError:
+        return 0.0

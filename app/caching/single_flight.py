@@ -1,0 +1,104 @@
+"""Equal misses at the same time: one query, many answers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from .. import metrics
+from ..errors import TileTimeout, Unavailable
+
+T = TypeVar("T")
+
+_GRACE_S = 0.05
+"""While a tile has been in the making for less than this, waiting for it takes no thread from anybody for long."""
+
+
+class _Flight:
+    """One computation under way. `value` or `error` is set before `landed` is."""
+
+    __slots__ = ("error", "landed", "started", "value")
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+        self.landed = threading.Event()
+        self.value: Any = None
+        self.error: Exception | None = None
+
+
+class SingleFlight:
+    """Computes equal keys once in this process.
+
+    At most `max_waiting` threads wait for others, over all keys together: they are threads that answer nothing else,
+    and a slow tile that everybody wants must leave some for the other layers. Whoever comes above that number waits
+    only while the tile is younger than the grace, so that quick tiles are never refused, and then gets Unavailable.
+    `timeout_s` should be above all that a query may take; it ends waiting for one that never comes back.
+    """
+
+    def __init__(self, *, max_waiting: int, timeout_s: float) -> None:
+        self._max_waiting = max_waiting
+        self._timeout_s = timeout_s
+        self._flights: dict[str, _Flight] = {}
+        self._waiting = 0
+        self._lock = threading.Lock()
+
+    def do(self, key: str, make: Callable[[], T]) -> T:
+        """What `make` returns or raises; of equal keys at the same time only the first one's is called."""
+        with self._lock:
+            flight = self._flights.get(key)
+            leads = flight is None
+            if flight is None:
+                flight = self._flights[key] = _Flight()
+        if leads:
+            return self._lead(key, flight, make)
+        self._wait(flight)
+        if flight.error is not None:
+            # One exception raised in many threads would gather all their tracebacks.
+            raise _copy(flight.error) from flight.error
+        metrics.CACHE_SHARED.inc()
+        value: T = flight.value
+        return value
+
+    def _lead(self, key: str, flight: _Flight, make: Callable[[], T]) -> T:
+        try:
+            flight.value = value = make()
+        except Exception as error:
+            flight.error = error
+            raise
+        except BaseException:
+            # The process or the thread is told to end; that order is not for those who wait.
+            flight.error = Unavailable("The tile could not be finished.")
+            raise
+        finally:
+            # Out of the books first: who comes now starts anew, or finds the answer in the cache.
+            with self._lock:
+                del self._flights[key]
+            flight.landed.set()
+        return value
+
+    def _wait(self, flight: _Flight) -> None:
+        with self._lock:
+            seated = self._waiting < self._max_waiting
+            if seated:
+                self._waiting += 1
+        try:
+            until = flight.started + (self._timeout_s if seated else _GRACE_S)
+            landed = flight.landed.wait(max(0.0, until - time.monotonic()))
+        finally:
+            if seated:
+                with self._lock:
+                    self._waiting -= 1
+        if landed:
+            return
+        if seated:
+            raise TileTimeout("Another request's query for the same tile took too long.")
+        raise Unavailable("Many requests wait for this tile already.")
+
+
+def _copy(error: Exception) -> Exception:
+    # Not copy.copy: it calls the constructor with `args`, and ours take other arguments.
+    copied = type(error).__new__(type(error), *error.args)
+    copied.__dict__.update(error.__dict__)
+    return copied

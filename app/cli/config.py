@@ -1,0 +1,51 @@
+"""`flask config`: the settings in force, and whether a database can be served with them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+from flask.cli import AppGroup
+
+from ..blueprints.access import backend
+from ..errors import FlagstoneError
+from ..settings import Settings
+from .tables import FORMAT, print_table
+
+group = AppGroup("config", help="Settings: what is in force, and whether it works.")
+
+
+@group.command("show")
+@FORMAT
+def show(form: str) -> None:
+    """List every setting with its value; secrets stay hidden."""
+    shown = backend().settings.shown()
+    if form == "json":
+        click.echo(json.dumps(shown, indent=2))
+        return
+    rows = [(name, _text(shown[name]), help_text) for name, _default, help_text, _others in Settings.table()]
+    print_table(("setting", "value", "what it is"), rows)
+
+
+@group.command("check")
+def check() -> None:
+    """Connect, and say what would keep Flagstone from serving this database."""
+    there = backend()
+    try:
+        there.pool.ping()
+        catalog = there.catalog.catalog()
+    except FlagstoneError as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        there.close()
+    click.echo(f"database {catalog.database}, login {catalog.login}, PostGIS {catalog.postgis.full}")
+    click.echo(f"{len(catalog.layers)} layers, {len(catalog.rejected)} relations left out")
+    if not catalog.layers:
+        raise click.ClickException("nothing to serve: `flask catalog list --rejected` says why")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "" if value is None else str(value)

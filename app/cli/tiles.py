@@ -1,0 +1,80 @@
+"""`flask tiles`: a tile without a server."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from flask.cli import AppGroup
+
+from ..backend import Backend
+from ..blueprints.access import backend
+from ..blueprints.paths import asked_layers
+from ..errors import FlagstoneError
+from ..layers.identity import ANONYMOUS
+from ..layers.request import grid_for, tile_requests
+from .tables import FORMAT, print_table
+
+group = AppGroup("tiles", help="Tiles, made as the server makes them.")
+
+# Tile addresses may be negative (zoom -10 of CDB1GlobalGrid): they are no options.
+_NUMBERS = {"ignore_unknown_options": True}
+
+
+@group.command("get", context_settings=_NUMBERS)
+@click.argument("layer")
+@click.argument("z")
+@click.argument("x")
+@click.argument("y")
+@click.option("--grid", "--tms", help="Tile matrix set; default: the setting's.")
+@click.option("--columns", help="Attributes, comma-separated.")
+@click.option("--limit", help="Most features.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the tile, not compressed, to this file.")
+@FORMAT
+def get(
+    layer: str, z: str, x: str, y: str, grid: str | None, columns: str | None, limit: str | None, output: Path | None, form: str
+) -> None:
+    """Make one tile of LAYER (or LAYER,LAYER): write it to a file, or print its features."""
+    there = backend()
+    arguments = {name: [value] for name, value in (("columns", columns), ("limit", limit)) if value is not None}
+    try:
+        raw, limited = _made(there, layer, grid, (z, x, y), arguments)
+    except FlagstoneError as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        there.close()
+    if limited:
+        click.echo("the limit cut this tile", err=True)
+    if output is not None:
+        output.write_bytes(raw)
+        click.echo(f"{len(raw)} bytes in {output}", err=True)
+    else:
+        _print(raw, form)
+
+
+def _made(
+    there: Backend, layer: str, grid: str | None, path: tuple[str, str, str], arguments: dict[str, list[str]]
+) -> tuple[bytes, bool]:
+    layers = asked_layers(there, layer, ANONYMOUS)
+    requests = tile_requests(layers, grid_for(there.grids, grid, there.settings), path, arguments, there.settings, ANONYMOUS)
+    entry = there.reader.tile(requests)
+    return entry.raw(), entry.limited
+
+
+def _print(raw: bytes, form: str) -> None:
+    from mapbox_vector_tile import decode  # half a second to import, and only this command decodes
+
+    decoded: dict[str, Any] = decode(raw, default_options={"y_coord_down": True}) if raw else {}
+    if form == "json":
+        json.dump(decoded, sys.stdout, indent=2, default=str)
+        click.echo()
+        return
+    rows = [
+        (name, str(feature.get("id", "")), feature["geometry"]["type"], json.dumps(feature["properties"], default=str))
+        for name, part in decoded.items()
+        for feature in part["features"]
+    ]
+    print_table(("layer", "id", "geometry", "attributes"), rows)

@@ -1,0 +1,1 @@
+"""Pure functions from values to documents: TileJSON, catalog, styles, tile matrix sets."""

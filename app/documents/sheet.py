@@ -1,0 +1,76 @@
+"""A sheet: one or several layers in one grid, as TileJSON, style and map page describe them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..errors import BadParameter
+from ..layers.grid import Grid
+from ..layers.identity import Identity
+from ..layers.relation import RelationLayer
+from ..layers.request import TileRequest, tile_requests, whole_number, zooms
+from ..settings import Settings
+from .addresses import Query
+
+_MAP_ONLY = ("tilematrixsetid", "minzoom", "maxzoom")
+"""Parameters of the documents that mean nothing to a tile; in any case, as TiMVT takes them."""
+_MOST = 30
+"""TileJSON 3.0.0 §3.10 has no zoom above it."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """`parts` are requests for one tile of it, one per layer: names and columns are the tile's own, so they agree."""
+
+    parts: tuple[TileRequest, ...]
+    grid: Grid
+    zooms: tuple[int, int]
+    query: Query
+    """The query string that was asked with."""
+
+    @property
+    def ids(self) -> list[str]:
+        return [part.layer.id for part in self.parts]
+
+    @property
+    def name(self) -> str:
+        return ",".join(self.ids)
+
+    @property
+    def tile_query(self) -> Query:
+        """What of the query string goes on to the tiles."""
+        return [(name, value) for name, value in self.query if name.lower() not in _MAP_ONLY]
+
+
+def sheet(
+    layers: Sequence[RelationLayer], grid: Grid, query: Query, settings: Settings, identity: Identity
+) -> Sheet:
+    """The sheet of these layers. BadParameter for what no tile of it could be asked for with this query string."""
+    arguments: dict[str, list[str]] = {}
+    for name, value in query:
+        arguments.setdefault(name, []).append(value)
+    lowest, highest = zooms(grid, settings)
+    parts = tile_requests(layers, grid, (str(lowest), "0", "0"), arguments, settings, identity)
+    return Sheet(parts, grid, _stated_zooms(arguments, lowest, highest), query)
+
+
+def _stated_zooms(arguments: Mapping[str, Sequence[str]], lowest: int, highest: int) -> tuple[int, int]:
+    """The zooms to state where there are tiles from `lowest` to `highest`: a document may name fewer, never more."""
+    asked: dict[str, str] = {}
+    for name, values in arguments.items():
+        asked.setdefault(name.lower(), values[0])
+    first = _zoom("minzoom", asked, lowest)
+    last = _zoom("maxzoom", asked, highest)
+    if first > last:
+        raise BadParameter("minzoom", f"minzoom {first} must not be above maxzoom {last}.")
+    return min(max(first, lowest), highest), min(max(last, lowest), highest)
+
+
+def _zoom(name: str, asked: Mapping[str, str], otherwise: int) -> int:
+    if name not in asked:
+        return otherwise
+    zoom = whole_number(name, asked[name])
+    if not 0 <= zoom <= _MOST:
+        raise BadParameter(name, f"{name} must be 0 to {_MOST}.")
+    return zoom

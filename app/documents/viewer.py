@@ -1,0 +1,34 @@
+"""What the map page shows and what its script has to know."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from .addresses import Addresses
+from .sheet import Sheet
+from .style import color
+
+DRAWN_GRID = "WebMercatorQuad"
+"""The grid that MapLibre draws by itself; others it draws only with a projection library beside it."""
+
+
+def viewer(sheet: Sheet, addresses: Addresses, *, library: bool) -> dict[str, Any]:
+    """The values of the page's template. `library` says whether MapLibre is there to be served."""
+    elsewhere = [(name, value) for name, value in sheet.query if name.lower() != "tilematrixsetid"]
+    return {
+        "title": ", ".join(sheet.ids),
+        "grid": sheet.grid.id,
+        "zooms": sheet.zooms,
+        "library": library,
+        "drawn": library and sheet.grid.id == DRAWN_GRID,
+        "mercator_query": urlencode([*elsewhere, ("TileMatrixSetId", DRAWN_GRID)]),
+        "layers": [
+            {"name": part.mvt_name, "geometry": part.layer.geometry.type.lower(), "color": color(index)}
+            for index, part in enumerate(sheet.parts)
+        ],
+        "facts": {
+            "tilejson": addresses.tilejson(sheet.ids, sheet.query),
+            "style": addresses.style(sheet.ids, sheet.query),
+        },
+    }

@@ -1,0 +1,82 @@
+"""The tree of Flagstone's own exceptions. No HTTP in it: `blueprints/errors.py` holds the table of status codes.
+
+    FlagstoneError
+    ├── ConfigurationError        a setting is wrong, or the database is not one that can be served
+    ├── RequestError              the request itself is at fault; the message names what and what is allowed
+    │   ├── NotFound              no such layer, grid or tile; carries the nearest names
+    │   └── BadParameter          a parameter has a value that cannot be used
+    ├── Unavailable               try again later; carries the seconds to wait
+    │   ├── LayerChanged          the table or a column went away between catalog and tile
+    │   ├── PoolExhausted         no connection became free in time
+    │   └── DatabaseDown          the database does not answer
+    ├── TileTimeout               the statement timeout ended the tile's query
+    ├── AccessDenied              the database refused to read the relation
+    ├── QueryFailed               the database refused the statement for another reason
+    └── SampleError               the sample could not be loaded
+
+Messages are sentences for the person who made the request. They never hold text that came from the database server.
+"""
+
+
+class FlagstoneError(Exception):
+    """Something that Flagstone can explain."""
+
+
+class ConfigurationError(FlagstoneError):
+    """A setting cannot be used, or the database cannot be served."""
+
+
+class RequestError(FlagstoneError):
+    """The request names something that cannot be given."""
+
+
+class NotFound(RequestError):
+    """There is no such thing. `nearest` are ids that look like the one that was asked for."""
+
+    def __init__(self, message: str, nearest: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.nearest = nearest
+
+
+class BadParameter(RequestError):
+    """A parameter's value cannot be used; `parameter` is its name in the request."""
+
+    def __init__(self, parameter: str, message: str) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+
+
+class Unavailable(FlagstoneError):
+    """Nothing is wrong with the request, but it cannot be answered now. `retry_after` is in seconds."""
+
+    retry_after = 1
+
+
+class LayerChanged(Unavailable):
+    """The layer's table or one of its columns changed since the catalog was read."""
+
+
+class PoolExhausted(Unavailable):
+    """No database connection became free within the pool timeout."""
+
+
+class DatabaseDown(Unavailable):
+    """The database does not answer."""
+
+    retry_after = 2
+
+
+class TileTimeout(FlagstoneError):
+    """The tile's query was ended by the statement timeout."""
+
+
+class AccessDenied(FlagstoneError):
+    """The database login, or the request's role, may not read this layer."""
+
+
+class QueryFailed(FlagstoneError):
+    """The database refused the tile's query."""
+
+
+class SampleError(FlagstoneError):
+    """The sample data could not be loaded."""

@@ -1,0 +1,1 @@
+"""Values without I/O: layers, columns, grids, tiles, requests, identities."""

@@ -1,0 +1,129 @@
+"""Coordinate reference systems: the SRID for PostGIS, and pyproj for boxes that are computed outside the database."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import pyproj
+from pyproj.exceptions import CRSError, ProjError
+
+from .bounds import EVERYWHERE, WORLD, Bounds
+
+# 21 points on each edge is GDAL's and pyproj's own choice for densified edges.
+_DENSIFY = 21
+# A tile wider than this may fold back on itself in a projection made for a smaller area.
+_WIDE_DEGREES = 45.0
+
+
+@dataclass(frozen=True, slots=True)
+class Crs:
+    """A row of `spatial_ref_sys`: the SRID, and what defines it outside PostGIS (`EPSG:4326`, WKT or a PROJ string)."""
+
+    srid: int
+    definition: str
+
+    @property
+    def is_geographic(self) -> bool:
+        projection = _projection(self.definition)
+        return projection is not None and projection.is_geographic
+
+
+@lru_cache(maxsize=512)
+def _projection(definition: str) -> pyproj.CRS | None:
+    try:
+        return pyproj.CRS.from_user_input(definition)
+    except CRSError:
+        return None
+
+
+def is_known(definition: str) -> bool:
+    """Whether PROJ can make something of the definition."""
+    return _projection(definition) is not None
+
+
+@lru_cache(maxsize=512)
+def _transformer(source: str, target: str) -> pyproj.Transformer | None:
+    one, other = _projection(source), _projection(target)
+    if one is None or other is None:
+        return None
+    try:
+        return pyproj.Transformer.from_crs(one, other, always_xy=True)
+    except ProjError:
+        return None
+
+
+def lonlat(box: Bounds, crs: Crs) -> Bounds | None:
+    """The box in longitude and latitude, edges densified; None where the CRS cannot say.
+
+    A box that crosses ±180 comes back with xmin > xmax, as GeoJSON (RFC 7946 §5.2) has it.
+    """
+    return _transformed(box, crs.definition, "EPSG:4326")
+
+
+def _transformed(box: Bounds, source: str, target: str) -> Bounds | None:
+    if source == target:
+        return box
+    transformer = _transformer(source, target)
+    if transformer is None:
+        return None
+    try:
+        edges = transformer.transform_bounds(box.xmin, box.ymin, box.xmax, box.ymax, densify_pts=_DENSIFY)
+    except ProjError:
+        return None
+    return Bounds(*edges) if all(map(math.isfinite, edges)) else None
+
+
+def search_boxes(box: Bounds, grid: Crs, layer: Crs) -> tuple[Bounds, ...]:
+    """The boxes of the layer's CRS that together hold everything that may lie in `box` of the grid's CRS.
+
+    Two boxes where it crosses ±180. Where no finite box is certain, everywhere: a slow tile is better than one
+    with holes.
+    """
+    if grid.srid == layer.srid:
+        return (box,)
+    if not layer.is_geographic:
+        return (_box_in_projection(box, grid, layer),)
+    found = _transformed(box, grid.definition, layer.definition)
+    if found is None:
+        return (EVERYWHERE,)
+    if found.xmin <= found.xmax:
+        return (found,)
+    return (Bounds(found.xmin, found.ymin, WORLD.xmax, found.ymax), Bounds(WORLD.xmin, found.ymin, found.xmax, found.ymax))
+
+
+def _box_in_projection(box: Bounds, grid: Crs, layer: Crs) -> Bounds:
+    degrees = lonlat(box, grid)
+    if degrees is None or degrees.xmin > degrees.xmax:
+        return EVERYWHERE
+    if degrees.width > _WIDE_DEGREES or degrees.height > _WIDE_DEGREES:
+        return EVERYWHERE
+    found = _transformed(box, grid.definition, layer.definition)
+    return EVERYWHERE if found is None or found.xmin > found.xmax else found
+
+
+def length_in_layer(length: float, box: Bounds, grid: Crs, layer: Crs) -> float:
+    """The smallest length in the layer's units of a step of `length` grid units anywhere in the box.
+
+    Measured at nine points along both axes, because scale differs within a tile: a pixel of a Web Mercator tile at
+    z0 is 0.35° high at the equator and 0.03° at 85° north. 0 where no point can be transformed.
+    """
+    if grid.srid == layer.srid:
+        return length
+    transformer = _transformer(grid.definition, layer.definition)
+    if transformer is None:
+        return 0.0
+    columns = (box.xmin, (box.xmin + box.xmax) / 2, box.xmax - length)
+    rows = (box.ymin, (box.ymin + box.ymax) / 2, box.ymax - length)
+    points = [(x, y) for x in columns for y in rows]
+    xs = [x + dx for dx in (0.0, length, 0.0) for x, _ in points]
+    ys = [y + dy for dy in (0.0, 0.0, length) for _, y in points]
+    try:
+        tx, ty = transformer.transform(xs, ys)
+    except ProjError:
+        return 0.0
+    n = len(points)
+    steps = [math.hypot(tx[k * n + i] - tx[i], ty[k * n + i] - ty[i]) for i in range(n) for k in (1, 2)]
+    finite = [step for step in steps if math.isfinite(step) and step > 0]
+    return min(finite, default=0.0)

@@ -1,0 +1,23 @@
+"""How long a tile is kept: a time to live by layer and zoom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from ..settings import CacheRule
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """The rules in force and the time to live where none matches, in seconds."""
+
+    default: int
+    rules: tuple[CacheRule, ...] = ()
+
+    def seconds(self, layer_id: str, zoom: int) -> int:
+        """The time to live of one tile; 0 means that it is not kept."""
+        for rule in self.rules:
+            if rule.first_zoom <= zoom <= rule.last_zoom and fnmatchcase(layer_id, rule.layer):
+                return rule.seconds
+        return self.default

@@ -1,0 +1,61 @@
+"""Layer ids: how the names of schema, table and column become one word of a URL, and back."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+_ESCAPED = re.compile(r"[/\\,;~.\x00-\x1f\x7f]")
+_HEX = re.compile(r"~([0-9A-F]{2})")
+
+RESERVED = frozenset({
+    "tiles", "table", "function", "tables.json", "functions.json", "tilejson.json", "tileMatrixSets", "viewer",
+    "style.json", "healthz", "livez", "readyz", "metrics", "static", "api", "catalog", "collections", "conformance",
+    "events", "health", "index.json", "favicon.ico", "vendor",
+})  # fmt: skip
+"""Words of the URL map: a table with such a name needs its schema in front."""
+
+
+def escape(part: str) -> str:
+    """One part of an id: `/ \\ , ; ~ .` and control characters become `~XX` (hexadecimal)."""
+    return _ESCAPED.sub(lambda match: f"~{ord(match.group()):02X}", part)
+
+
+def unescape(part: str) -> str:
+    """The name that `escape` was given."""
+    return _HEX.sub(lambda match: chr(int(match.group(1), 16)), part)
+
+
+def layer_id(schema: str, name: str, column: str | None = None) -> str:
+    """`schema.name`, or `schema.name.column` for a geometry column after the first."""
+    parts = [schema, name] if column is None else [schema, name, column]
+    return ".".join(escape(part) for part in parts)
+
+
+def relation_candidates(asked: str, schema_order: Iterable[str]) -> list[tuple[str, str]]:
+    """Schema and table that an id may mean, best first; only used to look one relation up before the catalog is there.
+
+    An escaped part holds no dot, so the parts are unambiguous.
+    """
+    parts = [unescape(part) for part in asked.split(".")]
+    match parts:
+        case [name]:
+            return [(schema, name) for schema in schema_order]
+        case [schema, name] | [schema, name, _]:
+            return [(schema, name)]
+    return []
+
+
+def nearest(asked: str, known: Iterable[str], most: int = 3) -> tuple[str, ...]:
+    """Up to `most` known ids that look like the one asked for; the bare table name counts too."""
+    ids = list(known)
+    if len(asked) > 200 or len(ids) > 20_000:
+        # difflib compares pair by pair: a long word against a large catalog would be a way to keep a worker busy
+        return ()
+    by_word: dict[str, str] = {}
+    for known_id in ids:
+        by_word.setdefault(known_id.lower(), known_id)
+        by_word.setdefault(known_id.rpartition(".")[2].lower(), known_id)
+    close = difflib.get_close_matches(asked.lower(), by_word, n=most * 2, cutoff=0.6)
+    return tuple(dict.fromkeys(by_word[word] for word in close))[:most]

@@ -1,0 +1,1 @@
+"""All that talks to PostgreSQL. psycopg is imported here and nowhere else."""

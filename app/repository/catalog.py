@@ -1,0 +1,79 @@
+"""The catalog: an immutable picture of every layer of the database, and of what was left out and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ..errors import NotFound
+from ..layers.identity import Identity
+from ..layers.names import RESERVED, escape, nearest
+from ..layers.relation import RelationLayer
+from .postgis import PostGIS
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A relation with geometry, or one geometry column of it, that is not a layer. `kind` is a relkind."""
+
+    schema: str
+    name: str
+    kind: str
+    column: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Every layer of one database at one time. Every question names who asks.
+
+    `notices` are sentences for whoever runs Flagstone: an old PostGIS, a login that sees everything.
+    """
+
+    layers: tuple[RelationLayer, ...]
+    rejected: tuple[Rejected, ...]
+    postgis: PostGIS
+    database: str
+    login: str
+    loaded_at: datetime
+    schema_order: tuple[str, ...] = ("public",)
+    notices: tuple[str, ...] = ()
+    _by_id: dict[str, RelationLayer] = field(init=False, repr=False, compare=False)
+    _by_name: dict[str, list[RelationLayer]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_id", {layer.id: layer for layer in self.layers})
+        by_name: dict[str, list[RelationLayer]] = {}
+        for layer in sorted((layer for layer in self.layers if layer.is_first_geometry), key=self._rank):
+            by_name.setdefault(escape(layer.name), []).append(layer)
+        object.__setattr__(self, "_by_name", by_name)
+
+    def _rank(self, layer: RelationLayer) -> tuple[int, str]:
+        order = self.schema_order
+        return (order.index(layer.schema) if layer.schema in order else len(order), layer.schema)
+
+    def find(self, asked: str, identity: Identity) -> RelationLayer | None:
+        """The layer of an id, or of a bare name in the first schema that has it for this identity."""
+        layer = self._by_id.get(asked)
+        if layer is not None:
+            return layer if layer.readable_by(identity) else None
+        if asked in RESERVED:
+            return None
+        return next((layer for layer in self._by_name.get(asked, ()) if layer.readable_by(identity)), None)
+
+    def layer(self, asked: str, identity: Identity) -> RelationLayer:
+        """As `find`; NotFound, with the nearest ids that this identity may know of, where there is none."""
+        layer = self.find(asked, identity)
+        if layer is None:
+            near = nearest(asked, (layer.id for layer in self.visible(identity)))
+            raise NotFound(f"There is no layer {asked[:100]!r}.", near)
+        return layer
+
+    def visible(self, identity: Identity) -> list[RelationLayer]:
+        """The layers that this identity may read, ordered by schema, name and column."""
+        return [layer for layer in self.layers if layer.readable_by(identity)]
+
+    def short_name(self, layer: RelationLayer, identity: Identity) -> str | None:
+        """The bare name that leads this identity to the layer, if there is one."""
+        name = escape(layer.name)
+        return name if layer.is_first_geometry and self.find(name, identity) is layer else None

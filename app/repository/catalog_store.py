@@ -1,0 +1,200 @@
+"""Holds the catalog's snapshot: loads it, swaps it whole, and asks the database again when that is due."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+from ..errors import FlagstoneError
+from ..layers.bounds import Bounds
+from ..layers.identity import Identity
+from ..layers.relation import RelationLayer
+from ..settings import Settings
+from . import discovery
+from .catalog import Catalog
+from .extents import Extents
+from .pool import Pool
+from .postgis import PostGIS
+
+log = logging.getLogger(__name__)
+
+_FIRST_RETRY_S = 1.0
+_SLOWEST_RETRY_S = 30.0
+_MOST_LOOK_UPS = 200
+_EXTENT_WAIT_S = 0.3
+
+
+class CatalogStore:
+    """The one place that holds a catalog. One load at a time; a failed one keeps the snapshot and says so.
+
+    Nothing starts before `open`, which belongs behind a fork. Without it everything works too, only that nothing
+    is read ahead: that is how commands use it.
+    """
+
+    def __init__(self, pool: Pool, settings: Settings) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._extents = Extents(pool, settings)
+        self._snapshot: Catalog | None = None
+        self._postgis: PostGIS | None = None
+        self._alone: dict[tuple[str, Identity], RelationLayer] = {}
+        self._failure: str | None = None
+        self._lock = threading.Lock()
+        self._running: Future[Catalog] | None = None
+        self._last_start = float("-inf")
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+
+    def open(self) -> None:
+        """Start to load in the background, now and at intervals. Does nothing where that is going on already."""
+        with self._lock:
+            if self._thread is not None and self._thread.is_alive():
+                return
+            self._stop = threading.Event()
+            self._thread = threading.Thread(
+                target=self._load_at_intervals, args=(self._stop,), name="flagstone-catalog", daemon=True
+            )
+            self._thread.start()
+
+    def close(self) -> None:
+        """Stop the background work; a query that is under way is not waited for."""
+        self._stop.set()
+        self._extents.close()
+        with self._lock:
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.join(timeout=0.2)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether there is a complete snapshot."""
+        return self._snapshot is not None
+
+    @property
+    def failure(self) -> str | None:
+        """Why the last load failed; None where it did not."""
+        return self._failure
+
+    @property
+    def postgis(self) -> PostGIS:
+        """The database's PostGIS; asks the database where nothing did so yet."""
+        return self._postgis or self.catalog().postgis
+
+    def catalog(self) -> Catalog:
+        """The complete snapshot; waits for the first load and raises what made it fail."""
+        snapshot = self._snapshot
+        return self.reload() if snapshot is None else snapshot
+
+    def layer(self, asked: str, identity: Identity) -> RelationLayer:
+        """The layer of an id or bare name for this identity; NotFound, DatabaseDown and the like.
+
+        Before the first load it is looked up alone. After it, an unknown name makes the catalog load again, where
+        the last load is some seconds ago: the table may be new.
+        """
+        snapshot = self._snapshot
+        if snapshot is None:
+            return self._layer_alone(asked, identity) or self.catalog().layer(asked, identity)
+        found = snapshot.find(asked, identity)
+        return found or self.reload_if_due().layer(asked, identity)
+
+    def extent(self, layer: RelationLayer, *, wait_s: float = _EXTENT_WAIT_S) -> Bounds | None:
+        """The layer's bounds in longitude and latitude: declared, else from statistics, else from its rows.
+
+        None where nothing is known yet. Rows are read in the background and waited for `wait_s`, so that the first
+        map of a small view is in its place.
+        """
+        return self._extents.extents([layer], self.postgis.schema, wait_s=wait_s)[layer.id]
+
+    def extents(self, layers: Sequence[RelationLayer]) -> dict[str, Bounds | None]:
+        """The extents of many layers by id; never waits for rows."""
+        return self._extents.extents(layers, self.postgis.schema)
+
+    def reload_if_due(self) -> Catalog:
+        """The snapshot, a new one where the last load began long enough ago. A failed load gives the old one."""
+        with self._lock:
+            interval = self._settings.catalog_miss_interval_s
+            due = self._running is not None or time.monotonic() - self._last_start >= interval
+            snapshot = self._snapshot
+        if snapshot is None:
+            return self.catalog()
+        if not due:
+            return snapshot
+        try:
+            return self.reload()
+        except FlagstoneError:
+            return snapshot
+
+    def reload(self) -> Catalog:
+        """Load the catalog and swap it in. Who comes while a load runs waits for that one and shares its outcome."""
+        with self._lock:
+            running = self._running
+            if running is None:
+                mine = self._running = Future()
+                self._last_start = time.monotonic()
+        if running is not None:
+            return running.result()
+        try:
+            catalog = discovery.load(self._pool, self._settings, self._snapshot)
+        except BaseException as error:
+            self._failed(error)
+            self._running = None
+            mine.set_exception(error)
+            raise
+        self._swap(catalog)
+        self._running = None
+        mine.set_result(catalog)
+        return catalog
+
+    def _swap(self, catalog: Catalog) -> None:
+        if self._failure is not None:
+            log.info("the catalog is loaded again, with %d layers", len(catalog.layers))
+        before = self._snapshot
+        for notice in catalog.notices:
+            if before is None or notice not in before.notices:
+                log.warning("%s", notice)
+        if before is None:
+            log.info(
+                "%d layers in database %s, %d relations left out", len(catalog.layers), catalog.database, len(catalog.rejected)
+            )
+        self._postgis = catalog.postgis
+        self._extents.forget()
+        self._snapshot = catalog
+        self._failure = None
+        self._alone.clear()
+
+    def _failed(self, error: BaseException) -> None:
+        reason = str(error) if isinstance(error, FlagstoneError) else f"{type(error).__name__} in Flagstone itself"
+        # One line for an outage, not one for each attempt.
+        if reason != self._failure and not self._stop.is_set():
+            kept = "the last one stays in use" if self._snapshot else "there is none yet"
+            log.warning("the catalog could not be loaded, %s: %s", kept, reason)
+        self._failure = reason
+        self._alone.clear()  # while loads fail, what was looked up alone must not grow old
+
+    def _layer_alone(self, asked: str, identity: Identity) -> RelationLayer | None:
+        found = self._alone.get((asked, identity))
+        if found is None:
+            found, self._postgis = discovery.look_up(self._pool, self._settings, asked, identity)
+            if found is not None and len(self._alone) < _MOST_LOOK_UPS:
+                self._alone[asked, identity] = found
+        return found
+
+    def _load_at_intervals(self, stop: threading.Event) -> None:
+        interval = self._settings.catalog_interval_s
+        retry = _FIRST_RETRY_S
+        while not stop.is_set():
+            try:
+                self.reload()
+            except FlagstoneError:
+                wait, retry = retry, min(retry * 2, _SLOWEST_RETRY_S)
+            except Exception:  # a fault of ours must not end the thread: the catalog would never change again
+                log.exception("the catalog could not be loaded")
+                wait = _SLOWEST_RETRY_S
+            else:
+                wait, retry = interval, _FIRST_RETRY_S
+                if interval == 0:
+                    return
+            stop.wait(wait)

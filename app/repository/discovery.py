@@ -1,0 +1,168 @@
+"""Discovery: from the system catalogs of a database to Flagstone's catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from psycopg import Connection
+
+from ..layers.identity import Identity
+from ..layers.names import RESERVED, relation_candidates
+from ..layers.relation import RelationLayer
+from ..settings import Settings
+from . import postgis, reference_systems, relations, selection, views
+from .catalog import Catalog, Rejected
+from .pool import Pool
+from .postgis import Database, PostGIS
+from .relations import LayerBuilder, Relation, ViewFacts
+from .srid_samples import SridSamples
+from .statements import statement
+
+_WHAT = "the catalog"
+_TIMEOUT_S = 30
+"""The tile's statement timeout may be far too short for a catalog of many thousand relations."""
+
+
+def load(pool: Pool, settings: Settings, before: Catalog | None = None) -> Catalog:
+    """The whole catalog. Raises ConfigurationError (no PostGIS), DatabaseDown and the other database errors.
+
+    `before` is the last one: where a look at rows fails now, because a table is locked, it says what was known.
+    """
+    with pool.borrowed(_WHAT) as connection:
+        with _transaction(pool, connection):
+            database = postgis.find(connection)
+            found = relations.read(connection)
+        return _Discovery(pool, settings, connection, database, before).catalog(found)
+
+
+def look_up(pool: Pool, settings: Settings, asked: str, identity: Identity) -> tuple[RelationLayer | None, PostGIS]:
+    """One layer alone, without the catalog: milliseconds where a whole load takes half a second.
+
+    A bare name is only looked for in the configured schemas; in the others only the catalog knows which is first.
+    """
+    wanted = [] if asked in RESERVED else relation_candidates(asked, settings.schema_order)
+    with pool.borrowed(_WHAT) as connection:
+        with _transaction(pool, connection):
+            database = postgis.find(connection)
+            found = relations.read(connection, _oids(connection, wanted))
+        catalog = _Discovery(pool, settings, connection, database).catalog(found)
+    return catalog.find(asked, identity), database.postgis
+
+
+@contextmanager
+def _transaction(pool: Pool, connection: Connection[Any]) -> Iterator[None]:
+    with pool.transaction(connection):
+        connection.execute(f"SET LOCAL statement_timeout = '{_TIMEOUT_S}s'")
+        # The statements of sql/ name the system's own tables and functions without their schema.
+        connection.execute("SET LOCAL search_path = pg_catalog")
+        yield
+
+
+def _oids(connection: Connection[Any], wanted: Sequence[tuple[str, str]]) -> list[int]:
+    # PostgreSQL's text holds no NUL and no lone surrogate; a name with one exists nowhere.
+    usable = [pair for pair in wanted if "\0" not in (text := "".join(pair)) and not _has_surrogate(text)]
+    names = {"schemas": [schema for schema, _ in usable], "names": [name for _, name in usable]}
+    return [oid for (oid,) in connection.execute(statement("relation_oids"), names, prepare=False)]
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+class _Discovery:
+    """One pass over the relations that were found: the reasons against some, the layers of the others."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        settings: Settings,
+        connection: Connection[Any],
+        database: Database,
+        before: Catalog | None = None,
+    ) -> None:
+        self._before = before
+        self._pool = pool
+        self._settings = settings
+        self._connection = connection
+        self._database = database
+        self._rejected: list[Rejected] = []
+
+    def catalog(self, found: list[Relation]) -> Catalog:
+        accepted = [relation for relation in found if not self._refused(relation)]
+        known = self._before.layers if self._before else ()
+        facts = views.read(
+            self._pool, self._connection, accepted,
+            {layer.oid: ViewFacts(layer.key, layer.runs_code) for layer in known if layer.kind == "v"},
+        )  # fmt: skip
+        srids = self._srids(accepted)
+        used = {srid for by_column in srids.values() for srid in by_column.values()}
+        systems = reference_systems.read(self._pool, self._connection, self._database.postgis.schema, used)
+        builder = LayerBuilder(self._database.login, systems)
+        layers: dict[int, list[RelationLayer]] = {}
+        for relation in accepted:
+            by_column = srids[relation.oid]
+            for column, srid in by_column.items():
+                if srid not in systems:
+                    self._reject(relation, f"SRID {srid} is not in spatial_ref_sys", column)
+            usable = {column: srid for column, srid in by_column.items() if srid in systems}
+            layers[relation.oid] = list(builder.layers(relation, usable, facts.get(relation.oid)))
+        self._leave_partitions(accepted, layers)
+        return Catalog(
+            layers=tuple(layer for relation in accepted for layer in layers[relation.oid]),
+            rejected=tuple(sorted(self._rejected, key=lambda left: (left.schema, left.name, left.column or ""))),
+            postgis=self._database.postgis,
+            database=self._database.name,
+            login=self._database.login,
+            loaded_at=datetime.now(UTC),
+            schema_order=self._settings.schema_order,
+            notices=self._database.notices,
+        )
+
+    def _reject(self, relation: Relation, reason: str, column: str | None = None) -> None:
+        self._rejected.append(Rejected(relation.schema, relation.name, relation.kind, column, reason))
+
+    def _refused(self, relation: Relation) -> bool:
+        reason = selection.refusal(relation, self._settings)
+        if reason is not None:
+            self._reject(relation, reason)
+        return reason is not None
+
+    def _srids(self, accepted: list[Relation]) -> dict[int, dict[str, int]]:
+        """By oid and geometry column; columns without a known one are rejected."""
+        srids: dict[int, dict[str, int]] = {relation.oid: {} for relation in accepted}
+        untyped: list[tuple[Relation, str]] = []
+        for relation in accepted:
+            for column in relation.spatial_columns():
+                if not relation.column_is_readable(column.name):
+                    self._reject(relation, "neither the login nor a role that it may take may read the column", column.name)
+                elif column.srid > 0:
+                    srids[relation.oid][column.name] = column.srid
+                else:
+                    untyped.append((relation, column.name))
+        known = self._before.layers if self._before else ()
+        before = {(layer.oid, layer.geometry.name): layer.geometry.crs.srid for layer in known if layer.geometry.crs}
+        samples = SridSamples(
+            self._pool, self._connection, self._database.postgis.schema, self._database.login
+        ).read(untyped, before)
+        for relation, name in untyped:
+            sample = samples[relation.oid, name]
+            if sample.srid > 0:
+                srids[relation.oid][name] = sample.srid
+            else:
+                self._reject(relation, sample.reason, name)
+        return srids
+
+    def _leave_partitions(self, accepted: list[Relation], layers: dict[int, list[RelationLayer]]) -> None:
+        """A partition's rows are in its parent's tiles; it stays only where some reader may not read the parent."""
+        by_oid = {relation.oid: relation for relation in accepted}
+        for relation in accepted:
+            for parent in (by_oid.get(oid) for oid in relation.parents or () if oid != relation.oid):
+                if parent is None or not layers[parent.oid]:
+                    continue
+                if (relation.readers or {}).keys() <= (parent.readers or {}).keys():
+                    layers[relation.oid] = []
+                    self._reject(relation, f"partition of {parent.schema}.{parent.name}")
+                    break

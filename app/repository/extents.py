@@ -1,0 +1,104 @@
+"""Where a layer's features lie: declared bounds, else the planner's statistics, else, in the background, its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from ..errors import FlagstoneError, Unavailable
+from ..layers.bounds import Bounds
+from ..layers.crs import Crs
+from ..layers.identity import Identity
+from ..layers.relation import RelationLayer
+from ..settings import Settings
+from .exact_extents import ExactExtents
+from .lonlat_extent import lonlat_extent, reader
+from .pool import Pool, read_only
+from .statements import statement
+
+_TIMEOUT_MS = 1000
+_AT_ONCE = 500
+
+Key = tuple[int, str, Crs | None]
+Boxes = dict[Key, Bounds | None]
+
+
+class Extents:
+    """Extents in longitude and latitude, remembered until `forget`. Safe for threads."""
+
+    def __init__(self, pool: Pool, settings: Settings) -> None:
+        self._pool = pool
+        self._exact = ExactExtents(pool, settings)
+        self._statistics: Boxes = {}
+
+    def close(self) -> None:
+        """Stop reading rows in the background."""
+        self._exact.close()
+
+    def forget(self) -> None:
+        """Statistics may have changed. Extents from rows are kept for a while: they were expensive."""
+        self._statistics = {}
+
+    def extents(
+        self, layers: Sequence[RelationLayer], postgis_schema: str, *, wait_s: float = 0.0
+    ) -> dict[str, Bounds | None]:
+        """Extents by layer id, with one query for all layers whose statistics were not read yet.
+
+        Rows are only read in the background; for one that is looked at for the first time, `wait_s` are waited.
+        """
+        statistics = self._statistics
+        missing = [layer for layer in layers if layer.declared_bounds is None and _key(layer) not in statistics]
+        statistics.update(self._read(missing, postgis_schema))
+        found: dict[str, Bounds | None] = {}
+        for layer in layers:
+            box = layer.declared_bounds or statistics.get(_key(layer))
+            found[layer.id] = box or self._exact.extent(layer, postgis_schema, wait_s=wait_s)
+        return found
+
+    def _read(self, layers: Sequence[RelationLayer], postgis_schema: str) -> Boxes:
+        # A view has no statistics; those of geography are a box in three dimensions around the earth's centre.
+        boxes: Boxes = {_key(layer): None for layer in layers if layer.kind == "v" or layer.geometry.is_geography}
+        useful = sorted((layer for layer in layers if _key(layer) not in boxes), key=_role)
+        for role, same in groupby(useful, key=_role):
+            of_role = list(same)
+            for start in range(0, len(of_role), _AT_ONCE):
+                some = of_role[start : start + _AT_ONCE]
+                boxes.update(self._read_as(Identity(role or None), some, postgis_schema))
+        return boxes
+
+    def _read_as(self, identity: Identity, layers: list[RelationLayer], postgis_schema: str) -> Boxes:
+        """One query; where it fails, one for each half: a table that was just dropped costs the others nothing."""
+        by_place = {(layer.oid, layer.geometry.name): layer for layer in layers}
+        arguments = {
+            "relations": [layer.oid for layer in layers], "geometries": [layer.geometry.name for layer in layers]
+        }  # fmt: skip
+        try:
+            with read_only(self._pool, identity, "extents", runs_code=True) as cursor:
+                cursor.execute(f"SET LOCAL statement_timeout = {_TIMEOUT_MS}")
+                cursor.execute("SET LOCAL search_path = pg_catalog")
+                rows = cursor.execute(
+                    statement("statistics_extents", postgis=postgis_schema), arguments, prepare=False
+                ).fetchall()
+        except Unavailable:
+            return {}
+        except FlagstoneError:
+            if len(layers) == 1:
+                return {_key(layers[0]): None}
+            middle = len(layers) // 2
+            return {
+                **self._read_as(identity, layers[:middle], postgis_schema),
+                **self._read_as(identity, layers[middle:], postgis_schema),
+            }
+        boxes: Boxes = {_key(layer): None for layer in layers}
+        for oid, geometry, *edges in rows:
+            layer = by_place[oid, geometry]
+            boxes[_key(layer)] = lonlat_extent(edges, layer.geometry.crs)
+        return boxes
+
+
+def _key(layer: RelationLayer) -> Key:
+    return (layer.oid, layer.geometry.name, layer.geometry.crs)
+
+
+def _role(layer: RelationLayer) -> str:
+    return reader(layer).role or ""

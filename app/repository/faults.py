@@ -1,0 +1,62 @@
+"""The one place where the driver's errors become Flagstone's.
+
+The database's own text goes to the log, never into a message: it can quote data and statements.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import errors as sql
+from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
+
+from ..errors import AccessDenied, DatabaseDown, LayerChanged, PoolExhausted, QueryFailed, TileTimeout
+from ..metrics import POOL_REFUSALS
+
+log = logging.getLogger(__name__)
+
+
+_CHANGED = (
+    sql.UndefinedTable,
+    sql.UndefinedColumn,
+    sql.UndefinedObject,
+    sql.InvalidSchemaName,
+    # A column of another type now: the statement's casts do not fit, or its values.
+    sql.UndefinedFunction,
+    sql.CannotCoerce,
+    sql.DatatypeMismatch,
+    sql.InvalidTextRepresentation,
+    sql.WrongObjectType,
+    # "cached plan must not change result type"
+    sql.FeatureNotSupported,
+)
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Errors of psycopg and its pool inside the block are raised as Flagstone's; `what` names the layer or the task."""
+    try:
+        yield
+    except (PoolTimeout, TooManyRequests) as error:
+        POOL_REFUSALS.inc()
+        raise PoolExhausted("No database connection could be had in time.") from error
+    except (sql.QueryCanceled, sql.LockNotAvailable) as error:
+        raise TileTimeout(f"{what} took longer than the statement timeout.") from error
+    except _CHANGED as error:
+        raise LayerChanged(f"{what} changed since the catalog was read.") from error
+    except sql.InsufficientPrivilege as error:
+        raise AccessDenied(f"{what} may not be read with this login.") from error
+    except (PoolClosed, psycopg.OperationalError, psycopg.InterfaceError) as error:
+        log.warning("the database does not answer for %s: %s", what, _first_line(error))
+        raise DatabaseDown("The database does not answer.") from error
+    except psycopg.Error as error:
+        # No traceback: the statement is Flagstone's own and known, what the server says of it is the news.
+        log.error("the database refused %s: %s", what, _first_line(error))  # noqa: TRY400
+        raise QueryFailed(f"The database refused the query for {what}.") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -1,0 +1,123 @@
+// The map of one layer or a composite. `window.flagstoneMap` is the MapLibre map, for the console and for tests.
+import { MapLibreMap, NavigationControl, Popup, ScaleControl, addProtocol } from "../vendor/maplibre-gl/maplibre-gl.mjs";
+
+const MOST_SHOWN = 10; // features of one click
+const REACH = 4; // pixels around the click
+const facts = JSON.parse(document.getElementById("facts").textContent);
+const notice = document.getElementById("notice");
+const cutZooms = new Set(); // zooms of which a tile said that it does not hold everything
+
+function say(text) {
+  if (notice.textContent !== text) notice.textContent = text;
+}
+
+// MapLibre shows no response headers to the page, so the page fetches the tiles and reads `Flagstone-Tile` itself.
+async function fetchTile({ url }, { signal }) {
+  const response = await fetch(url.replace("flagstone-", ""), { signal });
+  if (response.status === 204 || response.status === 404) return { data: new ArrayBuffer(0) };
+  if (!response.ok) throw new Error(await reason(response));
+  if (response.headers.get("Flagstone-Tile") === "limited") cutZooms.add(Number(/\/(\d+)\/\d+\/\d+(?:\?|$)/.exec(url)?.[1]));
+  return {
+    data: await response.arrayBuffer(),
+    cacheControl: response.headers.get("Cache-Control"),
+    expires: response.headers.get("Expires"),
+  };
+}
+
+async function reason(response) {
+  const problem = await response.json().catch(() => ({}));
+  return problem.detail || problem.title || `The server answered ${response.status}.`;
+}
+
+// Attributes are text that anybody may have written into the database: they never become HTML.
+function attributes(features) {
+  const box = document.createElement("div");
+  box.className = "attributes";
+  for (const feature of features) {
+    const heading = document.createElement("h2");
+    heading.textContent = feature.id === undefined ? feature.sourceLayer : `${feature.sourceLayer} ${feature.id}`;
+    const table = document.createElement("table");
+    for (const [name, value] of Object.entries(feature.properties)) {
+      const row = table.insertRow();
+      const head = document.createElement("th");
+      head.scope = "row";
+      head.textContent = name;
+      row.append(head);
+      row.insertCell().textContent = String(value);
+    }
+    box.append(heading, table);
+  }
+  return box;
+}
+
+// A polygon is drawn by two layers and may lie in two tiles: it is named once.
+function distinct(features) {
+  const byText = new Map(features.map((f) => [JSON.stringify([f.sourceLayer, f.id, f.properties]), f]));
+  return [...byText.values()].slice(0, MOST_SHOWN);
+}
+
+function show(map, point, place) {
+  const box = [[point.x - REACH, point.y - REACH], [point.x + REACH, point.y + REACH]];
+  const features = distinct(map.queryRenderedFeatures(box));
+  if (features.length === 0) return false;
+  new Popup({ maxWidth: "20rem" }).setLngLat(place).setDOMContent(attributes(features)).addTo(map);
+  return true;
+}
+
+function connectPanel(map, tilejson) {
+  const zoom = document.getElementById("zoom");
+  const tellZoom = () => {
+    zoom.textContent = map.getZoom().toFixed(1);
+    const tileZoom = Math.min(Math.max(Math.floor(map.getZoom()), tilejson.minzoom), tilejson.maxzoom);
+    say(cutZooms.has(tileZoom) ? "A tile at this zoom holds more features than its limit: not all are shown. Zoom in to see more." : "");
+  };
+  map.on("move", tellZoom);
+  map.on("idle", tellZoom);
+  map.on("click", (event) => show(map, event.point, event.lngLat));
+  map.on("error", (event) => say(event.error?.message || "A tile could not be loaded."));
+  document.getElementById("centre").addEventListener("click", () => {
+    const place = map.getCenter();
+    if (!show(map, map.project(place), place)) say("Nothing is drawn at the centre of the map.");
+  });
+  for (const box of document.querySelectorAll(".layer input")) {
+    box.addEventListener("change", () => {
+      for (const layer of map.getStyle().layers.filter((each) => each["source-layer"] === box.value)) {
+        map.setLayoutProperty(layer.id, "visibility", box.checked ? "visible" : "none");
+      }
+    });
+  }
+}
+
+async function start() {
+  const response = await fetch(facts.tilejson);
+  if (!response.ok) throw new Error(await reason(response));
+  const tilejson = await response.json();
+  addProtocol("flagstone-http", fetchTile);
+  addProtocol("flagstone-https", fetchTile);
+  const map = new MapLibreMap({
+    container: "map",
+    style: facts.style,
+    hash: true,
+    bounds: tilejson.bounds,
+    fitBoundsOptions: { padding: 24, maxZoom: tilejson.maxzoom },
+    attributionControl: { compact: false },
+    transformRequest: (url, type) => (type === "Tile" ? { url: `flagstone-${url}` } : undefined),
+  });
+  window.flagstoneMap = map;
+  map.addControl(new NavigationControl(), "top-right");
+  map.addControl(new ScaleControl(), "bottom-left");
+  connectPanel(map, tilejson);
+}
+
+const address = document.getElementById("address");
+address.addEventListener("focus", () => address.select());
+document.getElementById("copy").addEventListener("click", async () => {
+  address.select();
+  try {
+    await navigator.clipboard.writeText(address.value);
+  } catch {
+    document.execCommand("copy"); // the clipboard's own interface is there for https and localhost only
+  }
+  say("The TileJSON address is copied.");
+});
+start().catch((error) => say(error.message));

@@ -1,0 +1,76 @@
+"""The options of scripts/bench. Only the standard library: they are read before .venv exists."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+PARTS = ("tiles", "throughput", "memory", "start")
+
+_DESCRIPTION = """\
+Measures Flagstone on this machine with a PostgreSQL, a Redis and an nginx of its own, over the loopback interface.
+It makes .venv and installs what is missing (wrk, Redis, nginx, PostGIS) with apt where that is allowed. The whole
+run takes about ten minutes, --quick about one and a half.
+
+TEST_DATABASE_URL names a server for the databases that are made; without it a private one runs as long as this.
+docs/benchmark.md says how to read what is printed.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How much is measured. `parts` is a subset of PARTS, in its order."""
+
+    quick: bool
+    tiles: int
+    seed: int
+    parts: tuple[str, ...]
+    json: Path | None
+
+    @property
+    def seconds(self) -> int:
+        """How long one run of wrk takes."""
+        return 2 if self.quick else 5
+
+    @property
+    def rounds(self) -> int:
+        """How often the runs of wrk, and the starts, come round."""
+        return 1 if self.quick else 3
+
+    @property
+    def starts(self) -> int:
+        return 3 if self.quick else 5
+
+    @property
+    def repeats(self) -> int:
+        """How often each tile is read in each way."""
+        return 5 if self.quick else 9
+
+    @property
+    def many_tables(self) -> int:
+        return 1000 if self.quick else 5000
+
+    @property
+    def many_tiles(self) -> int:
+        """Tiles that a worker answers before its memory is read."""
+        return 2000 if self.quick else 10_000
+
+
+def read(arguments: list[str]) -> Options:
+    """The options on a command line; ends the program with a message where they cannot be used."""
+    parser = argparse.ArgumentParser("scripts/bench", description=_DESCRIPTION,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("--quick", action="store_true",
+                        help="fewer tiles, repeats and tables (1,000 for 5,000): a look, not a judgement")  # fmt: skip
+    parser.add_argument("--tiles", type=int, metavar="N", help="tiles to draw; default 272, with --quick 68")
+    parser.add_argument("--seed", type=int, default=1, help="of the drawn tiles; default 1")
+    parser.add_argument("--only", choices=PARTS, action="append", metavar="PART",
+                        help=f"measure one part alone: {', '.join(PARTS)}; may be repeated")  # fmt: skip
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to this file too")
+    given = parser.parse_args(arguments)
+    tiles = given.tiles if given.tiles is not None else 68 if given.quick else 272
+    if not 1 <= tiles <= 5000:
+        parser.error("--tiles must be 1 to 5000")
+    parts = tuple(part for part in PARTS if given.only is None or part in given.only)
+    return Options(given.quick, tiles, given.seed, parts, given.json.resolve() if given.json else None)

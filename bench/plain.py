@@ -1,0 +1,53 @@
+"""The plain tile query on a connection of its own: what a simple tile server runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from psycopg import Connection, sql
+
+from app.layers.relation import RelationLayer
+
+from .drawing import DrawnTile
+
+_TEXT = (Path(__file__).parent / "plain.sql").read_text()
+LIMIT = 10_000
+"""Rows, as many as Flagstone's own default: else the two would not encode the same."""
+
+
+class Plain:
+    """The plain statement over one connection, prepared as Flagstone's own."""
+
+    def __init__(self, connection: Connection[Any]) -> None:
+        self._connection = connection
+        self._texts: dict[str, bytes] = {}
+
+    def read(self, layer: RelationLayer, tile: DrawnTile) -> bytes:
+        """The encoded tile."""
+        text = self._texts.get(layer.id)
+        if text is None:
+            text = self._texts[layer.id] = statement(layer).as_bytes(None)
+        values = {"name": layer.id, "z": tile.z, "x": tile.x, "y": tile.y, "limit": LIMIT}
+        row = self._connection.execute(text, values, prepare=True, binary=True).fetchone()
+        return bytes(row[0] or b"") if row else b""
+
+
+def statement(layer: RelationLayer) -> sql.Composed:
+    """The statement for one layer."""
+    crs = layer.geometry.crs
+    assert crs is not None  # the catalog rejects layers without one
+    geometry = sql.Identifier(layer.geometry.name)
+    column = sql.SQL("source.{}").format(geometry)
+    columns = [sql.SQL(", source.{}").format(sql.Identifier(name)) for name in layer.column_names]
+    is_geography = layer.geometry.is_geography
+    return sql.SQL(_TEXT).format(
+        geometry=geometry,
+        geometry_name=sql.Literal(layer.geometry.name),
+        source=sql.SQL("{}::geometry").format(column) if is_geography else column,
+        columns=sql.SQL("").join(columns),
+        relation=sql.Identifier(layer.schema, layer.name),
+        indexed=column,
+        srid=sql.Literal(crs.srid),
+        cast=sql.SQL("::geography") if is_geography else sql.SQL(""),
+    )

@@ -1,0 +1,115 @@
+"""The test stand: databases and servers, started when they are first needed and ended together."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psycopg
+
+from app.repository import sample
+from scripts.lib import CHECKOUT, packages
+from tests.servers import port
+from tests.servers.gunicorn import Gunicorn
+from tests.servers.nginx import Nginx
+from tests.servers.postgres import DatabaseServer
+from tests.servers.redis import RedisServer
+
+from . import tables
+
+DEPLOY = CHECKOUT / "deploy"
+
+
+class Stand:
+    """Everything runs on this machine, over its loopback interface or a Unix socket."""
+
+    def __init__(self, dsn: str) -> None:
+        self._started = ExitStack()
+        self._root = Path(self._started.enter_context(tempfile.TemporaryDirectory(prefix="flagstone-bench-", dir="/var/tmp")))
+        self._server = DatabaseServer(dsn)
+        self._started.callback(self._server.close)
+        self._directories = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self._started.close()
+
+    @cached_property
+    def sample(self) -> str:
+        """URL of a database with the sample."""
+        dsn = self._fresh()
+        sample.load(dsn)
+        _vacuum(dsn)
+        return dsn
+
+    def with_tables(self, count: int) -> str:
+        """URL of a new database with so many small tables."""
+        dsn = self._fresh()
+        tables.make(dsn, count)
+        _vacuum(dsn)
+        return dsn
+
+    def drop(self, dsn: str) -> None:
+        self._server.drop(dsn)
+
+    def _fresh(self) -> str:
+        dsn = self._server.create()
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute("CREATE EXTENSION IF NOT EXISTS postgis")
+        return dsn
+
+    def directory(self) -> Path:
+        """An empty directory for what a server writes; two levels below ours, which nginx's account must enter."""
+        self._directories += 1
+        made = self._root / "servers" / str(self._directories)
+        made.mkdir(parents=True)
+        return made
+
+    def gunicorn(self, dsn: str, application: str = "wsgi:app", **settings: str) -> Gunicorn:
+        """Flagstone, or another application, under the configuration of production."""
+        given = {"DATABASE_URL": dsn, "FLAGSTONE_LOG_LEVEL": "WARNING", **settings}
+        running = Gunicorn(self.directory(), given, application)
+        self._started.callback(running.stop)
+        return running
+
+    @cached_property
+    def redis_url(self) -> str | None:
+        """None where there is no redis-server."""
+        program = packages.which("redis-server")
+        if program is None:
+            return None
+        running = RedisServer(program, self.directory())
+        self._started.callback(running.stop)
+        return running.url
+
+    def nginx(self, app: Gunicorn) -> Nginx | None:
+        """nginx with deploy/nginx.conf in front of `app`, its ports and places changed; None where there is none."""
+        program = packages.which("nginx")
+        if program is None:
+            return None
+        listen = port.free()
+        text = (DEPLOY / "nginx.conf").read_text()
+        for old, new in (
+            ("listen 80;", f"listen 127.0.0.1:{listen};"),
+            ("server 127.0.0.1:8081;", f"server 127.0.0.1:{app.port};"),
+            ("proxy_cache_path /var/cache/nginx/flagstone", "proxy_cache_path cache"),
+            ("access_log /var/log/nginx/access.log", "access_log flagstone.log"),
+            ("include flagstone-proxy.conf;", f"include {DEPLOY}/nginx-proxy.conf;"),
+        ):
+            if old not in text:
+                raise RuntimeError(f"deploy/nginx.conf no longer has {old!r}")
+            text = text.replace(old, new)
+        running = Nginx(program, text, listen, self.directory())
+        self._started.callback(running.stop)
+        return running
+
+
+def _vacuum(dsn: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")

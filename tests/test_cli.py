@@ -1,0 +1,99 @@
+"""The commands, without gunicorn: what they print, and how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+from mapbox_vector_tile import decode
+
+CHECKOUT = Path(__file__).parent.parent
+
+
+def flask(*arguments: str, dsn: str | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), **variables}
+    if dsn is not None:
+        environment["DATABASE_URL"] = dsn
+    command = [sys.executable, "-m", "flask", "--app", f"{CHECKOUT}/wsgi.py", *arguments]
+    return subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_help_works_without_a_database() -> None:
+    answer = flask("--help", dsn="postgresql://127.0.0.1:1/none")
+    assert answer.returncode == 0
+    for group in ("catalog", "config", "sample", "tiles"):
+        assert group in answer.stdout
+
+
+class TestTilesGet:
+    def test_features_as_a_table_and_as_json(self, sample_database: str) -> None:
+        answer = flask("tiles", "get", "sample.countries", "4", "8", "5", "--columns", "name", dsn=sample_database)
+        assert answer.returncode == 0, answer.stderr
+        assert '{"name": "Switzerland"}' in answer.stdout
+        document = json.loads(flask("tiles", "get", "countries,cities", "4", "8", "5", "--format", "json", dsn=sample_database).stdout)
+        assert set(document) == {"sample.countries", "sample.cities"}
+
+    def test_file_is_the_tile_of_the_server(self, sample_database: str, tmp_path: Path) -> None:
+        file = tmp_path / "tile.mvt"
+        answer = flask("tiles", "get", "sample.countries", "0", "0", "0", "--output", str(file), dsn=sample_database)
+        assert answer.returncode == 0, answer.stderr
+        assert len(decode(file.read_bytes())["sample.countries"]["features"]) > 200
+
+    def test_negative_zoom_is_an_argument(self, sample_database: str) -> None:
+        answer = flask("tiles", "get", "sample.countries", "-10", "0", "0", "--grid", "CDB1GlobalGrid", dsn=sample_database)
+        assert answer.returncode == 0, answer.stderr
+
+    def test_cut_is_said(self, sample_database: str) -> None:
+        answer = flask("tiles", "get", "sample.countries", "0", "0", "0", "--limit", "2", "--columns", "", dsn=sample_database)
+        assert "the limit cut this tile" in answer.stderr
+
+    @pytest.mark.parametrize(("layer", "tile", "said"), [("nope", "0/0/0", "no layer"), ("sample.countries", "1/5/0", "outside"),
+                                                         ("sample.countries", "x/0/0", "whole number")])  # fmt: skip
+    def test_what_is_not_there_is_exit_code_1_and_a_sentence(self, sample_database: str, layer: str, tile: str, said: str) -> None:
+        answer = flask("tiles", "get", layer, *tile.split("/"), dsn=sample_database)
+        assert answer.returncode == 1
+        assert said in answer.stderr and "Traceback" not in answer.stderr
+
+    def test_wrong_usage_is_exit_code_2(self, sample_database: str) -> None:
+        assert flask("tiles", "get", "sample.countries", dsn=sample_database).returncode == 2
+
+
+class TestConfig:
+    def test_show_hides_secrets(self, sample_database: str) -> None:
+        for form in ("table", "json"):
+            answer = flask("config", "show", "--format", form, dsn="postgresql://u:hunter2@127.0.0.1:1/x", POSTGRES_PASS="hunter2")
+            assert answer.returncode == 0, answer.stderr
+            assert "hunter2" not in answer.stdout + answer.stderr
+            assert "********" in answer.stdout and "FLAGSTONE_TILE_BUFFER" in answer.stdout
+
+    def test_check_says_what_is_served(self, sample_database: str) -> None:
+        answer = flask("config", "check", dsn=sample_database)
+        assert answer.returncode == 0, answer.stderr
+        assert "8 layers" in answer.stdout
+
+    def test_check_of_nothing_is_exit_code_1(self, database: str) -> None:
+        answer = flask("config", "check", dsn=database)
+        assert answer.returncode == 1
+        assert "nothing to serve" in answer.stderr
+
+    def test_check_without_database_is_exit_code_1_and_keeps_the_secret(self) -> None:
+        answer = flask("config", "check", dsn="postgresql://u:hunter2@127.0.0.1:1/x", FLAGSTONE_POOL_TIMEOUT_MS="300")
+        assert answer.returncode == 1
+        assert "database" in answer.stderr and "hunter2" not in answer.stderr and "Traceback" not in answer.stderr
+
+    def test_check_without_postgis_says_so(self, database: str) -> None:
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute("DROP EXTENSION postgis CASCADE")
+        answer = flask("config", "check", dsn=database)
+        assert answer.returncode == 1
+        assert "PostGIS" in answer.stderr and "Traceback" not in answer.stderr
+
+    def test_wrong_setting_stops_every_command_with_its_name(self) -> None:
+        answer = flask("config", "check", dsn="postgresql://x", PORT="none")
+        assert answer.returncode != 0
+        assert "PORT" in answer.stderr and "Traceback" not in answer.stderr

@@ -1,0 +1,11 @@
+"""The WSGI application that gunicorn and the flask command find."""
+
+import sys
+
+from app import create_app
+from app.errors import ConfigurationError
+
+try:
+    app = create_app()
+except ConfigurationError as error:
+    sys.exit(f"flagstone: {error}")
