@@ -14,6 +14,7 @@ from .layers.request import TileRequest
 from .metrics import TILE_QUERY_SECONDS
 from .repository.pool import Pool
 from .repository.postgis import PostGIS
+from .repository.tile_sql import VERSION
 from .repository.tiles import Tiles
 
 
@@ -53,7 +54,7 @@ class Reader:
         return TileKey(
             database=self._pool.database,
             layer_id=request.layer.id,
-            layer_digest=request.layer.digest,
+            layer_digest=f"{VERSION}-{request.layer.digest}",
             mvt_name=request.mvt_name,
             grid=request.grid.id,
             z=request.tile.z,

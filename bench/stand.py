@@ -33,6 +33,7 @@ class Stand:
         self._server = DatabaseServer(dsn)
         self._started.callback(self._server.close)
         self._directories = 0
+        self._with_tables: dict[int, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -49,14 +50,13 @@ class Stand:
         return dsn
 
     def with_tables(self, count: int) -> str:
-        """URL of a new database with so many small tables."""
-        dsn = self._fresh()
-        tables.make(dsn, count)
-        _vacuum(dsn)
+        """URL of a database with so many small tables; the same one each time."""
+        dsn = self._with_tables.get(count)
+        if dsn is None:
+            dsn = self._with_tables[count] = self._fresh()
+            tables.make(dsn, count)
+            _vacuum(dsn)
         return dsn
-
-    def drop(self, dsn: str) -> None:
-        self._server.drop(dsn)
 
     def _fresh(self) -> str:
         dsn = self._server.create()

@@ -290,7 +290,7 @@ def test_viewer_offers_web_mercator_where_it_cannot_draw() -> None:
 
 
 def table(made: RelationLayer) -> dict[str, Any]:
-    return catalog.table(made, made.columns, None, MERCATOR, (0, 22), HOME)
+    return catalog.table(made, ANONYMOUS, None, MERCATOR, (0, 22), HOME)
 
 
 def test_table_document_keeps_the_members_that_timvt_has() -> None:

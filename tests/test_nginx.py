@@ -1,17 +1,12 @@
 """deploy/nginx.conf in a real nginx, in front of a real gunicorn with the sample."""
 
 import gzip
-import http.client
 import json
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from email.message import Message
-from pathlib import Path
-from typing import Any
 from urllib.parse import urljoin
 
 import psycopg
@@ -19,71 +14,17 @@ import pytest
 
 from scripts.lib import child
 from tests.conftest import Serve
-from tests.servers import port
 from tests.servers.gunicorn import Gunicorn
 from tests.servers.nginx import Nginx
+from tests.servers.site import SITE, Proxy, ask
 
-DEPLOY = Path(__file__).parents[1] / "deploy"
 TILE = "/tiles/sample.countries/4/8/5"
-SITE = "maps.example.org"
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: Message
-    body: bytes
-
-    @property
-    def kept(self) -> str | None:
-        """What nginx says of its cache: MISS, HIT, …; None where it has not looked."""
-        found: str | None = self.headers["X-Cache-Status"]
-        return found
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-def ask(url: str, path: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
-    """One request as it is written here: nothing is added but a Host where there is none."""
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
-    try:
-        connection.request(method, path, headers={"Host": SITE, **(headers or {})})
-        answer = connection.getresponse()
-        return Answer(answer.status, answer.msg, answer.read())
-    finally:
-        connection.close()
 
 
 def tiles_made(app: Gunicorn) -> int:
     """How many tiles the application has answered, 304 among them."""
     text = ask(app.url, "/metrics").body.decode()
     return sum(int(float(number)) for number in re.findall(r"^flagstone_tiles_total\{.*\} (\S+)$", text, re.MULTILINE))
-
-
-class Proxy:
-    """Starts nginx with the files of deploy/, their ports and places changed, and lines where a test asks for it."""
-
-    def __init__(self, start: Callable[[str, int], Nginx]) -> None:
-        self._start = start
-
-    def __call__(self, app: Gunicorn, *changes: tuple[str, str], with_prefix: bool = False) -> Nginx:
-        listen = port.free()
-        text = (DEPLOY / "nginx.conf").read_text()
-        if with_prefix:
-            text = text[: text.index("\nserver {")] + "\n" + (DEPLOY / "nginx-prefix.conf").read_text()
-        for old, new in (
-            ("listen 80;", f"listen 127.0.0.1:{listen};"),
-            ("server 127.0.0.1:8081;", f"server 127.0.0.1:{app.port};"),
-            ("proxy_cache_path /var/cache/nginx/flagstone", "proxy_cache_path cache"),
-            ("access_log /var/log/nginx/access.log", "access_log flagstone.log"),
-            ("include flagstone-proxy.conf;", f"include {DEPLOY}/nginx-proxy.conf;"),
-            *changes,
-        ):
-            assert old in text, f"nginx.conf no longer has {old!r}"
-            text = text.replace(old, new)
-        return self._start(text, listen)
 
 
 @pytest.fixture

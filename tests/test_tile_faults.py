@@ -105,6 +105,13 @@ class TestRights:
         assert attributes(app, f"/tiles/places/{TILE}") == [{"id": 1}]
         assert_problem(get(app, f"/tiles/places/{TILE}?columns=name"), 400)
 
+    def test_key_that_may_not_be_read_is_not_used(self, places: str, login: Login, make_app: MakeApp) -> None:
+        app = make_app(login(places, "keyless", "GRANT SELECT (name, geom) ON places TO keyless"))
+        (found,) = features(app, f"/tiles/places/{TILE}")
+        assert found["properties"] == {"name": "one"}
+        document = get(app, "/table/places.json").get_json()
+        assert document["key"] == [] and "id_column" not in document
+
     def test_nothing_can_be_written(self, places: str, make_app: MakeApp) -> None:
         app = make_app(places)
         pool = app.extensions["flagstone"].pool
@@ -128,6 +135,20 @@ class TestRights:
 SLOW = """CREATE FUNCTION slow(seconds float) RETURNS int LANGUAGE sql VOLATILE AS $$ SELECT 1 FROM pg_sleep(seconds) $$;
 CREATE VIEW sleeper AS SELECT id, slow(30) AS done, geom FROM places;
 CREATE VIEW napper AS SELECT id, slow(0.8) AS done, geom FROM places"""
+
+
+class TestForeignServer:
+    def test_foreign_server_that_is_gone_is_503_and_costs_no_connection(self, places: str, make_app: MakeApp) -> None:
+        run(
+            places,
+            "CREATE EXTENSION postgres_fdw",
+            "CREATE SERVER gone FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '1')",
+            "CREATE USER MAPPING FOR CURRENT_USER SERVER gone",
+            "CREATE FOREIGN TABLE far (id int, geom geometry(Point, 4326)) SERVER gone",
+        )
+        app = make_app(places)
+        assert_problem(get(app, f"/tiles/far/{TILE}"), 503, "127.0.0.1")
+        assert len(features(app, f"/tiles/places/{TILE}")) == 1
 
 
 class TestOverload:
@@ -192,6 +213,7 @@ class TestOutage:
         app = make_app(proxy.dsn(places), FLAGSTONE_POOL_TIMEOUT_MS="300")
         response = get(app, f"/tiles/places/{TILE}")
         assert_problem(response, 503, "postgres", "127.0.0.1")
+        assert "does not answer" in response.get_json(force=True)["detail"]
         assert int(response.headers["Retry-After"]) >= 1
         assert_problem(get(app, "/readyz"), 503)
         assert get(app, "/livez").status_code == 200

@@ -73,8 +73,7 @@ def _tables() -> list[dict[str, Any]]:
 def _table(layer: RelationLayer, found: Bounds | None) -> dict[str, Any]:
     there = backend()
     grid = grid_for(there.grids, None, there.settings)
-    columns = layer.columns_for(identity())
-    return documents.table(layer, columns, found, grid, zooms(grid, there.settings), addresses())
+    return documents.table(layer, identity(), found, grid, zooms(grid, there.settings), addresses())
 
 
 def _landing() -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from ..layers.bounds import Bounds
 from ..layers.column import Column
 from ..layers.grid import Grid
+from ..layers.identity import Identity
 from ..layers.relation import RelationLayer
 from . import attribution, extent
 from .addresses import Addresses
@@ -18,14 +18,15 @@ KINDS = {"r": "table", "v": "view", "m": "materialized view", "f": "foreign tabl
 
 def table(
     layer: RelationLayer,
-    columns: Sequence[Column],
+    identity: Identity,
     found: Bounds | None,
     grid: Grid,
     zooms: tuple[int, int],
     addresses: Addresses,
 ) -> dict[str, Any]:
-    """One table. `columns` are those that may be read, `found` is the extent in longitude and latitude."""
+    """One table, as the identity may read it. `found` is the extent in longitude and latitude."""
     box = extent.stated(found, grid).as_list()
+    id_column = layer.id_column_for(identity)
     geometry = layer.geometry
     srid = geometry.crs.srid
     document = {
@@ -37,15 +38,15 @@ def table(
         "title": layer.title,
         "description": layer.description,
         "attribution": attribution.text_and_links(layer.attribution),
-        "id_column": layer.id_column.name if layer.id_column else None,
-        "key": list(layer.key),
+        "id_column": id_column.name if id_column else None,
+        "key": list(layer.key_for(identity)),
         "geometry_column": geometry.name,
         "geometry_type": geometry.type,
         "srid": srid,
         "geometry_columns": [
             {"name": geometry.name, "bounds": box, "srid": srid, "geometry_type": geometry.type}
         ],
-        "properties": [_property(column) for column in columns],
+        "properties": [_property(column) for column in layer.columns_for(identity)],
         "rows": layer.estimated_rows,
         "bounds": box,
         "crs": f"http://www.opengis.net/def/crs/EPSG/0/{srid}",

@@ -68,14 +68,21 @@ class RelationLayer:
     def column_names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
 
-    @cached_property
-    def id_column(self) -> Column | None:
-        """The column that gives MVT feature ids: a key of one integer column."""
-        if len(self.key) != 1:
+    def key_for(self, identity: Identity) -> tuple[str, ...]:
+        """The key, where this identity may read all of it; else none."""
+        readable = self.readers[identity.role or self.login]
+        return self.key if readable is None or readable.issuperset(self.key) else ()
+
+    def has_ctid_for(self, identity: Identity) -> bool:
+        """Whether rows can be told apart by their place; PostgreSQL shows it only to who may read the whole table."""
+        return self.has_ctid and self.readers[identity.role or self.login] is None
+
+    def id_column_for(self, identity: Identity) -> Column | None:
+        """The column that gives MVT feature ids: a readable key of one integer column."""
+        key = self.key_for(identity)
+        if len(key) != 1:
             return None
-        return next(
-            (c for c in self.columns if c.name == self.key[0] and c.base_type in ("int2", "int4", "int8")), None
-        )
+        return next((c for c in self.columns if c.name == key[0] and c.base_type in ("int2", "int4", "int8")), None)
 
     def readable_by(self, identity: Identity) -> bool:
         """Whether this identity may read the geometry column; the role decides, or the login."""

@@ -13,12 +13,21 @@ import psycopg
 from psycopg import errors as sql
 from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
-from ..errors import AccessDenied, DatabaseDown, LayerChanged, PoolExhausted, QueryFailed, TileTimeout
+from ..errors import (
+    AccessDenied,
+    DatabaseDown,
+    LayerChanged,
+    PoolExhausted,
+    QueryFailed,
+    TileTimeout,
+    Unavailable,
+)
 from ..metrics import POOL_REFUSALS
 
 log = logging.getLogger(__name__)
 
 
+_SERVER_GOES = (sql.AdminShutdown, sql.CrashShutdown, sql.CannotConnectNow, sql.TooManyConnections)
 _CHANGED = (
     sql.UndefinedTable,
     sql.UndefinedColumn,
@@ -50,6 +59,10 @@ def translated(what: str) -> Iterator[None]:
     except sql.InsufficientPrivilege as error:
         raise AccessDenied(f"{what} may not be read with this login.") from error
     except (PoolClosed, psycopg.OperationalError, psycopg.InterfaceError) as error:
+        if getattr(error, "sqlstate", None) is not None and not isinstance(error, _SERVER_GOES):
+            # The server is there and says so itself: a foreign server is not, or memory or disk is short.
+            log.warning("the database cannot read %s now: %s", what, _first_line(error))
+            raise Unavailable(f"The database cannot read {what} now.") from error
         log.warning("the database does not answer for %s: %s", what, _first_line(error))
         raise DatabaseDown("The database does not answer.") from error
     except psycopg.Error as error:

@@ -6,11 +6,12 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Self
 
-from psycopg import Connection, Cursor, ProgrammingError, sql
+from psycopg import Connection, Cursor, OperationalError, ProgrammingError, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from ..errors import ConfigurationError
 from ..layers.identity import Identity
@@ -42,6 +43,8 @@ class Pool:
         self._session = {**_SESSION, "statement_timeout": f"{settings.statement_timeout_ms}ms"}
         self.database = ""
         """Where the connections lead, as `host:port/database`; known once there was one. Part of every cache key."""
+        self._refused = False
+        """Whether the last attempt to connect failed: then a wait that was too long is an outage, not a crowd."""
         self._pool: ConnectionPool[Connection[TupleRow]] | None = None
         self._lock = threading.Lock()
 
@@ -52,6 +55,7 @@ class Pool:
                 settings = self._settings
                 pool = ConnectionPool(
                     self._conninfo,
+                    connection_class=self._watched(),
                     min_size=min(settings.pool_min_size, settings.connections),
                     max_size=settings.connections,
                     timeout=settings.pool_timeout_ms / 1000,
@@ -84,6 +88,20 @@ class Pool:
         if self._pool is not None:
             self._pool.check()
 
+    def _watched(self) -> type[Connection[TupleRow]]:
+        """A connection class that tells this pool how connecting went; psycopg_pool keeps that to its log."""
+        owner = self
+
+        class Watched(Connection[TupleRow]):
+            @classmethod
+            def connect(cls, *args: Any, **kwargs: Any) -> Self:
+                owner._refused = True
+                made = super().connect(*args, **kwargs)
+                owner._refused = False
+                return made
+
+        return Watched
+
     def _configure(self, connection: Connection[TupleRow]) -> None:
         info = connection.info
         self.database = f"{info.host}:{info.port}/{info.dbname}"
@@ -108,7 +126,12 @@ class Pool:
         """A connection in autocommit, errors translated; for `read_only` and for Flagstone's own catalog queries."""
         with translated(what):
             pool = self.open()
-            connection = pool.getconn()
+            try:
+                connection = pool.getconn()
+            except PoolTimeout as error:
+                if self._refused:
+                    raise OperationalError("no connection could be made") from error
+                raise
             try:
                 yield connection
             finally:

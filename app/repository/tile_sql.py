@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from ..layers.column import Cast, Column
+from ..layers.identity import Identity
 from ..layers.relation import RelationLayer
 from .postgis import PostGIS
 
@@ -30,8 +31,6 @@ _LINEAR = {"LINESTRING", "MULTILINESTRING"}
 _AREAL = {"POLYGON", "MULTIPOLYGON"}
 _CURVED = {"CIRCULARSTRING", "COMPOUNDCURVE", "CURVEPOLYGON", "MULTICURVE", "MULTISURFACE"}
 _SOLID = {"TIN", "TRIANGLE", "POLYHEDRALSURFACE"}
-# Below this height PostGIS itself names feature ids in ST_AsMVT.
-_FEATURE_IDS = (3, 0, 0)
 
 
 def identifier(*names: str) -> sql.Identifier:
@@ -61,16 +60,16 @@ class Names:
 
 
 def tile_query(
-    layer: RelationLayer, grid_srid: int, columns: tuple[Column, ...], boxes: int, postgis: PostGIS
+    layer: RelationLayer, identity: Identity, grid_srid: int, columns: tuple[Column, ...], boxes: int, postgis: PostGIS
 ) -> sql.Composed:
-    """The statement for one layer in the grid with this SRID.
+    """The statement for one layer, as this identity may read it, in the grid with this SRID.
 
     `boxes` is the number of search boxes: 0 where the whole relation has to be looked at, 2 where the tile crosses
     ±180 in the layer's CRS. Parameters: `search` and `search2` (geometry), `clip` (box2d), `clip_geometry` and `corner1`
     to `corner4` (geometry), `tolerance` (units of the layer's CRS), `envelope` (box2d in the grid's CRS), `limit`, `resolution`,
     `buffer`, `name`.
     """
-    clauses = _Clauses(layer, grid_srid, columns, boxes, postgis)
+    clauses = _Clauses(layer, identity, grid_srid, columns, boxes, postgis)
     return sql.SQL(
         """
 WITH candidates AS (
@@ -92,9 +91,16 @@ FROM features AS {row}
 
 class _Clauses:
     def __init__(
-        self, layer: RelationLayer, grid_srid: int, columns: tuple[Column, ...], boxes: int, postgis: PostGIS
+        self,
+        layer: RelationLayer,
+        identity: Identity,
+        grid_srid: int,
+        columns: tuple[Column, ...],
+        boxes: int,
+        postgis: PostGIS,
     ) -> None:
         self.layer = layer
+        self.identity = identity
         self.grid_srid = grid_srid
         self.columns = columns
         self.boxes = boxes
@@ -102,7 +108,7 @@ class _Clauses:
         self.schema = identifier(postgis.schema)
         self.names = Names.beside(layer.columns)
         self.geometry = layer.geometry
-        self.id_column = layer.id_column if postgis.version >= _FEATURE_IDS else None
+        self.id_column = layer.id_column_for(identity) if postgis.has_feature_ids else None
         self.srid = layer.geometry.crs.srid
 
     # --- candidates ---------------------------------------------------------------------------------------------
@@ -150,9 +156,9 @@ class _Clauses:
     def _order(self) -> sql.Composed:
         """One total order of the rows, whatever the plan: by key, else by place, else by all that is served."""
         keys: list[sql.Composable]
-        if self.layer.key:
-            keys = [sql.SQL("source.{}").format(identifier(name)) for name in self.layer.key]
-        elif self.layer.has_ctid:
+        if key := self.layer.key_for(self.identity):
+            keys = [sql.SQL("source.{}").format(identifier(name)) for name in key]
+        elif self.layer.has_ctid_for(self.identity):
             keys = [sql.SQL("source.tableoid"), sql.SQL("source.ctid")]
         else:
             # Rows that are equal in all of this are equal in the tile too, so their order does not matter.

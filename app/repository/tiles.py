@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from psycopg import OperationalError
+from psycopg_pool import PoolTimeout
 
 from ..errors import DatabaseDown
 from ..layers.bounds import EVERYWHERE, Bounds
@@ -35,7 +36,7 @@ class Tiles:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._texts: OrderedDict[tuple[str, int, str, int], bytes] = OrderedDict()
+        self._texts: OrderedDict[tuple[str, str | None, int, str, int], bytes] = OrderedDict()
         self._lock = threading.Lock()
 
     def read(self, request: TileRequest, postgis: PostGIS) -> LayerTile:
@@ -52,7 +53,7 @@ class Tiles:
         try:
             return self._run(request, text, values, prepare)
         except DatabaseDown as error:
-            if not isinstance(error.__cause__, OperationalError):
+            if not isinstance(error.__cause__, OperationalError) or isinstance(error.__cause__.__cause__, PoolTimeout):
                 raise
             self._pool.replace_broken()
             return self._run(request, text, values, prepare)
@@ -67,14 +68,14 @@ class Tiles:
 
     def _text(self, request: TileRequest, boxes: int, postgis: PostGIS) -> bytes:
         names = "\x1f".join(column.name for column in request.columns)
-        key = (request.layer.digest, request.grid.crs.srid, names, boxes)
+        layer, srid, who = request.layer, request.grid.crs.srid, request.identity
+        key = (layer.digest, who.role, srid, names, boxes)
         with self._lock:
             text = self._texts.get(key)
             if text is not None:
                 self._texts.move_to_end(key)
                 return text
-        composed = tile_query(request.layer, request.grid.crs.srid, request.columns, boxes, postgis)
-        text = composed.as_bytes(None)
+        text = tile_query(layer, who, srid, request.columns, boxes, postgis).as_bytes(None)
         with self._lock:
             self._texts[key] = text
             while len(self._texts) > _KEPT_TEXTS:

@@ -1,0 +1,172 @@
+"""The figures as tables for people, each goal beside its figure, and as JSON."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from . import throughput, tile_times
+from .memory import MEGABYTE, WorkerMemory
+from .throughput import Throughput
+from .tile_times import HTTP, OURS, PLAIN, TileFigures
+from .turns import percentile
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is to be reached, what was measured, and whether that is enough."""
+
+    what: str
+    figure: str
+    met: bool
+
+
+@dataclass
+class Results:
+    """All that one run measured. What was not asked for is None or empty."""
+
+    command: str
+    tiles: list[TileFigures] = field(default_factory=list)
+    throughput: Throughput | None = None
+    memory: list[WorkerMemory] = field(default_factory=list)
+    start_tables: int = 0
+    starts: list[float] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    @property
+    def compared(self) -> list[TileFigures]:
+        """The tiles of which the plain statement gives all."""
+        return [figures for figures in self.tiles if figures.plain_is_whole]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": self.command,
+            "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+            "tiles": [{**asdict(figures), "light": figures.is_light, "compared": figures.plain_is_whole} for figures in self.tiles],
+            "requests_per_second": self.throughput.rounds if self.throughput else {},
+            "memory_bytes": [asdict(found) for found in self.memory],
+            "start_seconds": {"tables": self.start_tables, "runs": self.starts},
+            "goals": [asdict(goal) for goal in goals(self)],
+            "left_out": self.left_out,
+        }
+
+
+def show(results: Results, console: Console) -> None:
+    """Print everything."""
+    if results.tiles:
+        for title, chosen in _classes(results):
+            if chosen:
+                console.print(_tiles(title, chosen))
+        _show_slower(results, console)
+    if results.throughput:
+        console.print(_throughput(results.throughput))
+    if results.memory or results.starts:
+        console.print(_process(results))
+    found = goals(results)
+    if found:
+        console.print(_goals(found))
+    for sentence in results.left_out:
+        console.print(f"Left out: {sentence}")
+
+
+def _classes(results: Results) -> list[tuple[str, list[TileFigures]]]:
+    light = [figures for figures in results.compared if figures.is_light]
+    return [
+        (f"Light tiles (zoom {tile_times.LIGHT_ZOOM} and deeper, under {tile_times.LIGHT_BYTES // 1000} kB)", light),
+        ("All tiles", results.compared),
+    ]
+
+
+def _tiles(title: str, chosen: Sequence[TileFigures]) -> Table:
+    size = statistics.median(figures.raw_bytes for figures in chosen)
+    sent = statistics.median(figures.sent_bytes for figures in chosen)
+    table = Table(title=f"{title}: {len(chosen)} tiles, median {size:,.0f} bytes, {sent:,.0f} compressed", title_justify="left")
+    table.add_column("")
+    for heading in ("median ms", "p95 ms", "over plain, median ms", "times plain, median"):
+        table.add_column(heading, justify="right")
+    for name in chosen[0].ms:
+        times = [figures.ms[name] for figures in chosen]
+        more = statistics.median(figures.ms[name] - figures.ms[PLAIN] for figures in chosen)
+        ratio = statistics.median(figures.ms[name] / figures.ms[PLAIN] for figures in chosen)
+        table.add_row(name, f"{statistics.median(times):.2f}", f"{percentile(times, 0.95):.2f}", f"{more:+.2f}", f"{ratio:.2f}")
+    return table
+
+
+def _show_slower(results: Results, console: Console) -> None:
+    for name in (OURS, HTTP):
+        slower = [figures for figures in results.compared if figures.is_slower(name)]
+        slower.sort(key=lambda figures: figures.ms[PLAIN] - figures.ms[name])
+        for figures in slower[:20]:
+            console.print(f"  slower than plain: {figures.tile.path}  {name} {figures.ms[name]:.2f} ms, plain {figures.ms[PLAIN]:.2f} ms")
+        if len(slower) > 20:
+            console.print(f"  … and {len(slower) - 20} more")
+    apart = len(results.tiles) - len(results.compared)
+    if apart:
+        console.print(f"{apart} tiles at the edge of the world are not compared: the plain statement loses rows there.")
+
+
+def _throughput(found: Throughput) -> Table:
+    table = Table(title=f"Requests per second, {throughput.CONNECTIONS} connections, median of the rounds", title_justify="left")
+    table.add_column("")
+    for heading in ("requests/s", "of the empty view"):
+        table.add_column(heading, justify="right")
+    for name in found.rounds:
+        table.add_row(name, f"{found.median(name):,.0f}", f"{found.ratio(name):.2f}")
+    return table
+
+
+def _process(results: Results) -> Table:
+    table = Table(title="Memory and start of a worker", title_justify="left")
+    table.add_column("")
+    table.add_column("", justify="right")
+    for found in results.memory:
+        table.add_row(f"resident at its start, {found.tables:,} tables", f"{found.at_start / MEGABYTE:.0f} MB")
+        table.add_row(f"resident after {found.tiles:,} tiles", f"{found.after / MEGABYTE:.0f} MB")
+    if results.starts:
+        runs = ", ".join(f"{took:.2f}" for took in results.starts)
+        table.add_row(f"start to the first tile, {results.start_tables:,} tables", f"{runs} s")
+    return table
+
+
+def goals(results: Results) -> list[Goal]:
+    """The goals of what was measured."""
+    found: list[Goal] = []
+    light = [figures for figures in results.compared if figures.is_light]
+    if light:
+        more = statistics.median(figures.ms[HTTP] - figures.ms[PLAIN] for figures in light)
+        found.append(Goal("light tile over HTTP within 1.0 ms of the plain statement, median", f"{more:+.2f} ms", more <= 1.0))
+    if results.compared:
+        for name, what in ((OURS, "by the statement"), (HTTP, "over HTTP")):
+            slower = sum(figures.is_slower(name) for figures in results.compared)
+            figure = f"{slower} of {len(results.compared)} tiles slower"
+            found.append(Goal(f"no tile slower than plain by more than a tenth and 1 ms, {what}", figure, slower == 0))
+    if results.throughput:
+        for name, least in ((throughput.MEMORY, 0.8), (throughput.EMPTY_TILE, 0.8), (throughput.NGINX, 9.0)):
+            if name in results.throughput.rounds:
+                ratio = results.throughput.ratio(name)
+                found.append(Goal(f"{name}: at least {least} of an empty Flask view's requests", f"{ratio:.2f}", ratio >= least))
+    for memory in results.memory:
+        most = 120 if memory.tables < 1000 else 150
+        what = f"worker under {most} MB after {memory.tiles:,} tiles of {memory.tables:,} tables"
+        found.append(Goal(what, f"{memory.after / MEGABYTE:.0f} MB", memory.after < most * MEGABYTE))
+    if results.starts:
+        took = statistics.median(results.starts)
+        found.append(Goal(f"a tile 1.5 s after the start, {results.start_tables:,} tables, median", f"{took:.2f} s", took < 1.5))
+    return found
+
+
+def _goals(found: Sequence[Goal]) -> Table:
+    table = Table(title="Goals", title_justify="left")
+    for heading in ("", "measured", ""):
+        table.add_column(heading)
+    for goal in found:
+        table.add_row(goal.what, goal.figure, "[green]met[/]" if goal.met else "[red]not met[/]")
+    return table
