@@ -36,7 +36,8 @@ class Plain:
 def statement(layer: RelationLayer) -> sql.Composed:
     """The statement for one layer."""
     crs = layer.geometry.crs
-    assert crs is not None  # the catalog rejects layers without one
+    if crs is None:  # the catalog rejects layers without one
+        raise ValueError(f"{layer.id} has no CRS")
     geometry = sql.Identifier(layer.geometry.name)
     column = sql.SQL("source.{}").format(geometry)
     columns = [sql.SQL(", source.{}").format(sql.Identifier(name)) for name in layer.column_names]

@@ -19,7 +19,7 @@ EMPTY_VIEW, MEMORY, EMPTY_TILE, REDIS, NGINX = (
     "empty Flask view", "tile, memory cache", "empty tile, memory cache", "tile, Redis", "tile, nginx",
 )  # fmt: skip
 TILE = "/tiles/sample.capitals/6/33/22"
-"""Some capitals of Europe, about 2 kB. The issue is the server, not the network: large tiles fill the loopback."""
+"""Some capitals of Europe, some hundred bytes: what is measured is the server, not the network."""
 NO_TILE = "/tiles/sample.capitals/8/255/0"
 WORKERS = "2"
 
@@ -62,17 +62,19 @@ def _targets(stand: Stand) -> list[tuple[str, str]]:
     dsn = stand.sample
     empty = stand.gunicorn(dsn, "bench.empty_app:app", WEB_CONCURRENCY=WORKERS)
     # An hour: nothing is made anew while wrk runs.
-    kept = {"WEB_CONCURRENCY": WORKERS, "FLAGSTONE_CACHE_TTL_S": "3600", "FLAGSTONE_TRUSTED_PROXIES": "1"}
-    memory = stand.gunicorn(dsn, **{**kept, "FLAGSTONE_TRUSTED_PROXIES": "0"})
+    kept = {"WEB_CONCURRENCY": WORKERS, "FLAGSTONE_CACHE_TTL_S": "3600"}
+    memory = stand.gunicorn(dsn, **kept)
+    behind = stand.gunicorn(dsn, **kept, FLAGSTONE_TRUSTED_PROXIES="1")
+    apps = [memory, behind]
     targets = [(EMPTY_VIEW, f"{empty.url}/"), (MEMORY, memory.url + TILE), (EMPTY_TILE, memory.url + NO_TILE)]
     if stand.redis_url is not None:
         redis = stand.gunicorn(dsn, **kept, CACHE_TYPE="RedisCache", CACHE_REDIS_URL=stand.redis_url)
         targets.append((REDIS, redis.url + TILE))
-    behind = stand.gunicorn(dsn, **kept)
+        apps.append(redis)
     proxy = stand.nginx(behind)
     if proxy is not None:
         targets.append((NGINX, proxy.url + TILE))
-    for app in (memory, behind):
+    for app in apps:
         _warm(app)
     return targets
 

@@ -12,7 +12,7 @@ from mapbox_vector_tile import decode
 
 from app.layers.grid import Grids
 from app.layers.tile import Tile
-from app.repository.tile_sql import HEAVY_BYTES
+from app.repository.geometry_sql import HEAVY_BYTES
 from tests.conftest import MakeApp
 from tests.tile_decoding import drawn, features
 
@@ -167,3 +167,14 @@ def test_simplification_stays_within_half_a_pixel(database: str, make_app: MakeA
     (found,) = features(make_app(database), "/tiles/rough/5/16/9")
     assert drawn(found).hausdorff_distance(exact) <= 4 + 2  # half of 8 units, and the rounding of both
     assert len(drawn(found).wkt) < len(exact.wkt)
+
+
+@pytest.mark.parametrize("grid", ["WebMercatorQuad", "UPSArcticWGS84Quad", "EuropeanETRS89_LAEAQuad"])
+def test_a_heavy_polygon_that_leaves_the_earth_is_cut_there(database: str, make_app: MakeApp, grid: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE TABLE tall (id int PRIMARY KEY, geom geometry(Polygon, 4326))")
+        connection.execute("INSERT INTO tall SELECT 1, ST_Segmentize('SRID=4326;POLYGON((0 40, 20 40, 20 95, 0 95, 0 40))'::geometry, 0.02)")
+        row = connection.execute("SELECT pg_column_size(geom) FROM tall").fetchone()
+    assert row is not None and row[0] > HEAVY_BYTES
+    (found,) = features(make_app(database), f"/tiles/{grid}/tall/0/0/0")
+    assert drawn(found).area > 1000

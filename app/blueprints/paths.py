@@ -13,6 +13,8 @@ from ..layers.relation import RelationLayer
 
 def asked_grid(in_path: str | None, arguments: Mapping[str, Sequence[str]]) -> str | None:
     """The tile matrix set that the path or the query string names; `TileMatrixSetId` in any case, as TiMVT reads it."""
+    if not arguments:
+        return in_path
     named = {value for name, values in arguments.items() if name.lower() == "tilematrixsetid" for value in values}
     if in_path is not None:
         named.add(in_path)

@@ -61,11 +61,11 @@ class Grid:
     """Whether x beyond the grid's edge is the other side of the world (cylindrical projections)."""
     source: TileMatrixSet
 
-    @property
+    @cached_property
     def minzoom(self) -> int:
         return min(self.matrices)
 
-    @property
+    @cached_property
     def maxzoom(self) -> int:
         return max(self.matrices)
 

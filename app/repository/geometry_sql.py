@@ -1,0 +1,145 @@
+"""The part of the tile query that draws: a row's geometry, as the grid's CRS has it and as small as the tile allows.
+
+Clip, then simplify, then transform: a transform of all vertices of a heavy geometry is what makes tiles slow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from ..layers.relation import GeometryColumn
+from .identifier import identifier
+from .postgis import PostGIS
+
+HEAVY_BYTES = 12_000
+"""Stored size from which a geometry is clipped and simplified before the transform, about 1,000 vertices."""
+
+_LINEAR = {"LINESTRING", "MULTILINESTRING"}
+_AREAL = {"POLYGON", "MULTIPOLYGON"}
+_CURVED = {"CIRCULARSTRING", "COMPOUNDCURVE", "CURVEPOLYGON", "MULTICURVE", "MULTISURFACE"}
+_SOLID = {"TIN", "TRIANGLE", "POLYHEDRALSURFACE"}
+
+
+@dataclass(frozen=True)
+class GeometrySql:
+    """Clauses over `source`, the column of the candidates that holds the stored geometry.
+
+    `boxes` is the number of search boxes, as in `tile_query`; the parameters are named there too.
+    """
+
+    geometry: GeometryColumn
+    source: sql.Identifier
+    grid_srid: int
+    boxes: int
+    postgis: PostGIS
+
+    @property
+    def schema(self) -> sql.Identifier:
+        return identifier(self.postgis.schema)
+
+    def type(self, name: str) -> sql.Identifier:
+        """One of PostGIS's types."""
+        return identifier(self.postgis.schema, name)
+
+    def parameter(self, name: str, kind: str) -> sql.Composed:
+        """A parameter as a value of one of PostGIS's types."""
+        return sql.SQL("{}::{}").format(sql.Placeholder(name), self.type(kind))
+
+    def drawn(self) -> sql.Composable:
+        """The geometry in the grid's CRS. Of a heavy one only what the tile shows is transformed."""
+        shown = self._on_earth(self._straight)
+        if not self.geometry.only_points:
+            # The stored size: known without reading the geometry.
+            shown = sql.SQL("CASE WHEN pg_catalog.pg_column_size({}) > {} THEN {} ELSE {} END").format(
+                self.source, sql.Literal(HEAVY_BYTES), self._shown_of_heavy(), shown
+            )
+        if self.geometry.crs.srid == self.grid_srid:
+            return shown
+        return sql.SQL("{}.ST_Transform({}, {})").format(self.schema, shown, sql.Literal(self.grid_srid))
+
+    def straightening(self) -> sql.Composable:
+        """A lateral join that turns curves, and surfaces in space, into what the other steps can take; often empty."""
+        if not self._needs_straightening:
+            return sql.SQL("")
+        flat = sql.SQL(
+            "(SELECT {s}.ST_Collect({s}.ST_MakePolygon({s}.ST_ExteriorRing({s}.ST_Force2D(part.geom))))"
+            " FROM {s}.ST_Dump({g}) AS part)"
+        ).format(s=self.schema, g=self.source)
+        geom = sql.SQL(
+            "CASE WHEN {s}.GeometryType({g}) = ANY ({solid}) THEN {flat}"
+            " WHEN {s}.ST_HasArc({g}) THEN {s}.ST_CurveToLine({g}) ELSE {g} END"
+        ).format(s=self.schema, g=self.source, solid=sql.Literal(sorted(_SOLID)), flat=flat)
+        if self.geometry.type == "GEOMETRY":
+            # Rows of an untyped column may lack the SRID that the others have.
+            geom = sql.SQL("CASE WHEN {s}.ST_SRID({g}) = 0 THEN {s}.ST_SetSRID({geom}, {srid}) ELSE {geom} END").format(
+                s=self.schema, g=self.source, geom=geom, srid=sql.Literal(self.geometry.crs.srid)
+            )
+        # OFFSET 0 keeps the planner from pasting the expression into each place that uses it.
+        return sql.SQL("\n    CROSS JOIN LATERAL (SELECT {} AS geom OFFSET 0) AS straight").format(geom)
+
+    @property
+    def _needs_straightening(self) -> bool:
+        return self.geometry.type == "GEOMETRY" or self.geometry.type in _CURVED | _SOLID
+
+    @property
+    def _straight(self) -> sql.Composable:
+        return sql.SQL("straight.geom") if self._needs_straightening else self.source
+
+    def _on_earth(self, geom: sql.Composable) -> sql.Composable:
+        """Cut at the poles and at ±180: a single latitude above 90 makes ST_Transform fail, and the tile with it."""
+        if not self.geometry.crs.is_geographic or self.geometry.crs.srid == self.grid_srid:
+            return geom
+        return sql.SQL(
+            "CASE WHEN {g} OPERATOR({s}.@) {s}.ST_MakeEnvelope(-180, -90, 180, 90) THEN {g}"
+            " ELSE {s}.ST_ClipByBox2D({g}, 'BOX(-180 -90,180 90)'::{box}) END"
+        ).format(g=geom, s=self.schema, box=self.type("box2d"))
+
+    def _shown_of_heavy(self) -> sql.Composed:
+        """The geometry clipped to the tile, if the clip can be trusted, and simplified to half a pixel.
+
+        A scalar subquery: rows that are not heavy never run it. ST_Force2D comes first because its result lies in
+        memory: each call on the stored geometry would fetch and decompress it again. What collapses is preserved,
+        because whether a feature is too small to draw is ST_AsMVTGeom's decision.
+        """
+        return sql.SQL(
+            "(SELECT CASE WHEN %(tolerance)s::pg_catalog.float8 > 0"
+            " THEN {s}.ST_Simplify(checked.geom, %(tolerance)s::pg_catalog.float8, true) ELSE checked.geom END"
+            " FROM (SELECT {checked} AS geom FROM (SELECT whole.geom AS whole, {clipped} AS geom"
+            " FROM (SELECT {earth} AS geom FROM (SELECT {s}.ST_Force2D({g}) AS geom OFFSET 0) AS loaded OFFSET 0) AS whole"
+            " OFFSET 0) AS clipped OFFSET 0) AS checked)"
+        ).format(
+            s=self.schema, g=self._straight, earth=self._on_earth(sql.SQL("loaded.geom")), checked=self._checked(),
+            clipped=self._clipped(),
+        )  # fmt: skip
+
+    def _clipped(self) -> sql.Composed:
+        """The geometry within the buffered tile; NULL where nothing is to be cut off, or no certain box to cut to."""
+        if self.boxes != 1:
+            return sql.SQL("NULL::{}").format(self.type("geometry"))
+        return sql.SQL(
+            "CASE WHEN NOT whole.geom OPERATOR({s}.@) {outline}"
+            " AND {s}.GeometryType(whole.geom) = ANY ({kinds}) THEN {s}.ST_ClipByBox2D(whole.geom, {box}) END"
+        ).format(
+            s=self.schema, outline=self.parameter("clip_geometry", "geometry"), box=self.parameter("clip", "box2d"),
+            kinds=sql.Literal(sorted(_LINEAR | _AREAL)),
+        )  # fmt: skip
+
+    def _checked(self) -> sql.Composed:
+        """The clipped geometry where it can be trusted, else the whole one.
+
+        ST_ClipByBox2D fills the wrong side of some invalid polygons. It then disagrees with the polygon about at
+        least one corner of the box.
+        """
+        agrees = sql.SQL(" AND ").join(
+            sql.SQL("{s}.ST_Intersects(clipped.geom, {c}) = {s}.ST_Intersects(clipped.whole, {c})").format(
+                s=self.schema, c=self.parameter(corner, "geometry")
+            )
+            for corner in ("corner1", "corner2", "corner3", "corner4")
+        )
+        return sql.SQL(
+            "CASE WHEN clipped.geom IS NULL THEN clipped.whole"
+            " WHEN {s}.ST_Dimension(clipped.geom) < 2 AND {s}.ST_Dimension(clipped.whole) < 2 OR {agrees} THEN clipped.geom"
+            " ELSE clipped.whole END"
+        ).format(s=self.schema, agrees=agrees)
