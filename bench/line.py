@@ -7,6 +7,7 @@ import socket
 from types import TracebackType
 from typing import Self
 
+_CLOSES = re.compile(rb"\r\nconnection: *close\r\n", re.IGNORECASE)
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
@@ -14,7 +15,11 @@ class Line:
     """One connection to 127.0.0.1. http.client takes longer for an answer than Flagstone for a cached tile."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+        self._port = port
+        self._connect()
+
+    def _connect(self) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=60)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self) -> Self:
@@ -39,6 +44,9 @@ class Line:
         whole = end + 4 + (int(found[1]) if found else 0)
         while len(received) < whole:
             received += self._received()
+        if _CLOSES.search(received, 0, end + 2):  # nginx says so after a thousand answers
+            self._socket.close()
+            self._connect()
         return status, received[end + 4 : whole]
 
     def _received(self) -> bytes:

@@ -17,14 +17,14 @@ def init_app(app: Flask, origins: tuple[str, ...]) -> None:
     def allow(response: Response) -> Response:
         headers = response.headers
         if everybody:
-            headers["Access-Control-Allow-Origin"] = "*"
+            headers.add("Access-Control-Allow-Origin", "*")
         else:
             response.vary.add("Origin")
             origin = request.headers.get("Origin", "")
             if origin not in origins:
                 return response
             headers["Access-Control-Allow-Origin"] = origin
-        headers["Access-Control-Expose-Headers"] = _EXPOSED
+        headers.add("Access-Control-Expose-Headers", _EXPOSED)
         if request.method == "OPTIONS":
             headers["Access-Control-Allow-Methods"] = "GET, HEAD, OPTIONS"
             headers["Access-Control-Allow-Headers"] = request.headers.get("Access-Control-Request-Headers", "*")

@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..backend import Backend
 from ..errors import BadParameter, NotFound
 from ..layers.identity import Identity
 from ..layers.relation import RelationLayer
+
+_SUFFIXES = (".pbf", ".mvt")
+
+
+class TileAddress(NamedTuple):
+    """A tile's address as it was sent: zoom, column and row are still text."""
+
+    grid: str | None
+    layer: str
+    tile: tuple[str, str, str]
+
+
+def tile_address(text: str) -> TileAddress:
+    """`layer/z/x/y` or `grid/layer/z/x/y`, where y may have a suffix; NotFound for any other number of parts."""
+    parts = text.split("/")
+    if parts[-1].endswith(_SUFFIXES):
+        parts[-1] = parts[-1][:-4]
+    match parts:
+        case [layer, z, x, y]:
+            return TileAddress(None, layer, (z, x, y))
+        case [grid, layer, z, x, y]:
+            return TileAddress(grid, layer, (z, x, y))
+    raise NotFound("A tile is /tiles/{layer}/{z}/{x}/{y} or /tiles/{TileMatrixSetId}/{layer}/{z}/{x}/{y}.")
 
 
 def asked_grid(in_path: str | None, arguments: Mapping[str, Sequence[str]]) -> str | None:

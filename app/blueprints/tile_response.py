@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from flask import Response
 from werkzeug.datastructures import Headers
@@ -12,8 +13,20 @@ from .. import metrics
 from ..caching.entry import Entry
 from ..settings import Settings
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 MEDIA_TYPE = "application/vnd.mapbox-vector-tile"
 _REVALIDATE = "public, max-age=0, must-revalidate"
+
+
+class TileResponse(Response):
+    """A response whose headers are complete: flask would copy and look through them once more."""
+
+    default_mimetype = None
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
+        return self.headers
 
 
 def tile_response(entry: Entry, lifetime_s: int, asked: Headers, settings: Settings) -> Response:
@@ -21,22 +34,23 @@ def tile_response(entry: Entry, lifetime_s: int, asked: Headers, settings: Setti
     _count(entry)
     gzip = accepts_gzip(asked.get("Accept-Encoding", ""))
     tag = f'"{entry.etag}-gzip"' if gzip else f'"{entry.etag}"'
-    headers = [
+    headers: tuple[tuple[str, str], ...] = (
         ("ETag", tag),
         ("Cache-Control", _cache_control(entry, lifetime_s, settings)),
         ("Vary", "Accept-Encoding"),
         ("Flagstone-Tile", "limited" if entry.limited else "full"),
-    ]
+    )
     if matches(asked.get("If-None-Match"), tag):
-        return Response(status=304, headers=headers)
+        return TileResponse(status=304, headers=headers)
     if not entry.body:
-        response = Response(status=204, headers=headers)
-        del response.headers["Content-Type"]  # nothing has no type; flask would call it HTML
-        return response
-    headers.append(("Content-Type", MEDIA_TYPE))
+        return TileResponse(status=204, headers=headers)
+    body = entry.body
+    headers += (("Content-Type", MEDIA_TYPE),)
     if gzip:
-        headers.append(("Content-Encoding", "gzip"))
-    return Response(entry.body if gzip else entry.raw(), headers=headers)
+        headers += (("Content-Encoding", "gzip"),)
+    else:
+        body = entry.raw()
+    return TileResponse(body, headers=(*headers, ("Content-Length", str(len(body)))))
 
 
 def _count(entry: Entry) -> None:

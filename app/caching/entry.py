@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 
 from isal import igzip, isal_zlib
 
@@ -31,8 +31,7 @@ _LIMITED = 1
 _HASH_BYTES = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """An encoded tile. `body` is one gzip stream, `b""` for an empty tile; `raw_size` is its size inflated, in bytes.
 
     `etag` is the hash of the uncompressed tile in hexadecimal, the same from every worker, without quotes and

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
+from typing import NamedTuple
 from urllib.parse import quote
 
 from ..layers.identity import Identity
@@ -19,8 +19,7 @@ _SAFE = "*,+"
 _is_safe = re.compile(rf"[A-Za-z0-9_.~{re.escape(_SAFE)}-]*", re.ASCII).fullmatch
 
 
-@dataclass(frozen=True, slots=True)
-class TileKey:
+class TileKey(NamedTuple):
     """One layer of one tile. No field has a default, so that none is forgotten.
 
     `parameters` are canonical: two requests for the same tile have the same, in the same order.
@@ -48,8 +47,7 @@ class TileKey:
         return text if len(text) <= _MOST else f"{_FORMAT}!{_hash(text)}"
 
 
-@dataclass(frozen=True, slots=True)
-class CompositeKey:
+class CompositeKey(NamedTuple):
     """Several layers of one tile, in this order."""
 
     parts: tuple[TileKey, ...]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 
+from rapidfuzz import fuzz, process
+
 _ESCAPED = re.compile(r"[/\\,;~.\x00-\x1f\x7f]")
 _HEX = re.compile(r"~([0-9A-F]{2})")
+
+_LONGEST_COMPARED = 200
+_ALIKE = 60
+"""Percent of likeness from which a name may be what was meant."""
 
 RESERVED = frozenset({
     "tiles", "table", "function", "tables.json", "functions.json", "tilejson.json", "tileMatrixSets", "viewer",
@@ -49,13 +54,11 @@ def relation_candidates(asked: str, schema_order: Iterable[str]) -> list[tuple[s
 
 def nearest(asked: str, known: Iterable[str], most: int = 3) -> tuple[str, ...]:
     """Up to `most` known ids that look like the one asked for; the bare table name counts too."""
-    ids = list(known)
-    if len(asked) > 200 or len(ids) > 20_000:
-        # difflib compares pair by pair: a long word against a large catalog would be a way to keep a worker busy
+    if len(asked) > _LONGEST_COMPARED:
         return ()
     by_word: dict[str, str] = {}
-    for known_id in ids:
+    for known_id in known:
         by_word.setdefault(known_id.lower(), known_id)
         by_word.setdefault(known_id.rpartition(".")[2].lower(), known_id)
-    close = difflib.get_close_matches(asked.lower(), by_word, n=most * 2, cutoff=0.6)
-    return tuple(dict.fromkeys(by_word[word] for word in close))[:most]
+    close = process.extract(asked.lower(), list(by_word), scorer=fuzz.ratio, score_cutoff=_ALIKE, limit=most * 2)
+    return tuple(dict.fromkeys(by_word[word] for word, _score, _place in close))[:most]

@@ -6,7 +6,7 @@ This is the only validation. What leaves here is known to exist and to be within
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..errors import BadParameter, NotFound
 from ..settings import Settings
@@ -21,8 +21,7 @@ _SHOWN = 60
 """Characters of a value that a message repeats."""
 
 
-@dataclass(frozen=True, slots=True)
-class TileRequest:
+class TileRequest(NamedTuple):
     """One layer of one tile. `resolution` and `buffer` are in units of the MVT extent, `limit` in features."""
 
     layer: RelationLayer
