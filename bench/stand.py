@@ -105,7 +105,8 @@ class Stand:
             if old not in text:
                 raise RuntimeError(f"deploy/nginx.conf no longer has {old!r}")
             text = text.replace(old, new)
-        running = Nginx(program, text, listen, self.directory())
+        # As Debian's own nginx.conf has it.
+        running = Nginx(program, text, listen, self.directory(), workers="auto")
         self._started.callback(running.stop)
         return running
 

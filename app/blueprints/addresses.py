@@ -5,15 +5,20 @@ from __future__ import annotations
 from flask import request
 
 from ..documents.addresses import Addresses
+from ..errors import RequestError
 from .access import backend
 
 
 def addresses() -> Addresses:
     """Absolute addresses for this request: below the public URL where one is set.
 
-    Else below what the request names, which trusted proxies may have corrected: host, scheme and prefix.
+    Else below what the request names, which trusted proxies may have corrected: host, scheme and prefix. RequestError
+    where that is no host: an address with what a client put there could lead anywhere.
     """
-    return Addresses(backend().settings.public_url or request.url_root.rstrip("/"))
+    public_url = backend().settings.public_url
+    if public_url is None and not request.host:  # werkzeug gives none where it could not stand in an address
+        raise RequestError("The Host header of the request is not the name of a host.")
+    return Addresses(public_url or request.url_root.rstrip("/"))
 
 
 def top() -> str:

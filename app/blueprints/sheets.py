@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import request
 
+from ..documents.query import written
 from ..documents.sheet import Sheet, sheet
 from ..layers.request import grid_for
 from .access import backend, identity
@@ -14,6 +15,7 @@ def asked_sheet(layer: str, grid: str | None = None) -> Sheet:
     """The sheet of this request; NotFound and BadParameter say what cannot be had."""
     refuse_encoded_slash(request.environ)
     there, who = backend(), identity()
-    matrix_set = grid_for(there.grids, asked_grid(grid, dict(request.args.lists())), there.settings)
+    arguments = dict(request.args.lists())
+    matrix_set = grid_for(there.grids, asked_grid(grid, arguments), there.settings)
     layers = asked_layers(there, layer, who)
-    return sheet(layers, matrix_set, tuple(request.args.items(multi=True)), there.settings, who)
+    return sheet(layers, matrix_set, written(request.query_string), arguments, there.settings, who)

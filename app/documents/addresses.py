@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
-
-Query = Sequence[tuple[str, str]]
-"""Parameters of a query string in their order; a name may be repeated."""
+from urllib.parse import quote
 
 ZXY = "{z}/{x}/{y}"
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Absolute addresses below `root`, which has no slash at its end. Several ids make a composite."""
+    """Absolute addresses below `root`, which has no slash at its end. Several ids make a composite.
+
+    `query` is a query string that may stand in an address as it is (`query.py`).
+    """
 
     root: str
 
@@ -25,17 +25,17 @@ class Addresses:
         """Any other address of ours, without the first slash."""
         return f"{self.root}/{path}"
 
-    def tiles(self, ids: Sequence[str], grid: str | None = None, query: Query = ()) -> str:
+    def tiles(self, ids: Sequence[str], grid: str | None = None, query: str = "") -> str:
         """A template with `{z}`, `{x}` and `{y}`; `grid` None is the default one."""
         return f"{self.root}/tiles/{_prefix(grid)}{layers_part(ids)}/{ZXY}{_question(query)}"
 
-    def tilejson(self, ids: Sequence[str], query: Query = ()) -> str:
+    def tilejson(self, ids: Sequence[str], query: str = "") -> str:
         return f"{self.root}/{layers_part(ids)}/tilejson.json{_question(query)}"
 
-    def style(self, ids: Sequence[str], query: Query = ()) -> str:
+    def style(self, ids: Sequence[str], query: str = "") -> str:
         return f"{self.root}/{layers_part(ids)}/style.json{_question(query)}"
 
-    def viewer(self, ids: Sequence[str], query: Query = ()) -> str:
+    def viewer(self, ids: Sequence[str], query: str = "") -> str:
         return f"{self.root}/{layers_part(ids)}/viewer{_question(query)}"
 
     def table(self, layer_id: str) -> str:
@@ -54,6 +54,5 @@ def _prefix(grid: str | None) -> str:
     return "" if grid is None else f"{quote(grid, safe='')}/"
 
 
-def _question(query: Query) -> str:
-    # A comma stays readable in `columns=name,kind`; a brace of a value must not look like `{z}`.
-    return f"?{urlencode(query, safe=',', quote_via=quote)}" if query else ""
+def _question(query: str) -> str:
+    return f"?{query}" if query else ""

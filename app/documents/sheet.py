@@ -11,7 +11,7 @@ from ..layers.identity import Identity
 from ..layers.relation import RelationLayer
 from ..layers.request import TileRequest, tile_requests, whole_number, zooms
 from ..settings import Settings
-from .addresses import Query
+from .query import without
 
 _MAP_ONLY = ("tilematrixsetid", "minzoom", "maxzoom")
 """Parameters of the documents that mean nothing to a tile; in any case, as TiMVT takes them."""
@@ -26,8 +26,8 @@ class Sheet:
     parts: tuple[TileRequest, ...]
     grid: Grid
     zooms: tuple[int, int]
-    query: Query
-    """The query string that was asked with."""
+    query: str
+    """The query string that was asked with, as it was written."""
 
     @property
     def ids(self) -> list[str]:
@@ -38,18 +38,23 @@ class Sheet:
         return ",".join(self.ids)
 
     @property
-    def tile_query(self) -> Query:
+    def tile_query(self) -> str:
         """What of the query string goes on to the tiles."""
-        return [(name, value) for name, value in self.query if name.lower() not in _MAP_ONLY]
+        return without(self.query, _MAP_ONLY)
 
 
 def sheet(
-    layers: Sequence[RelationLayer], grid: Grid, query: Query, settings: Settings, identity: Identity
+    layers: Sequence[RelationLayer],
+    grid: Grid,
+    query: str,
+    arguments: Mapping[str, Sequence[str]],
+    settings: Settings,
+    identity: Identity,
 ) -> Sheet:
-    """The sheet of these layers. BadParameter for what no tile of it could be asked for with this query string."""
-    arguments: dict[str, list[str]] = {}
-    for name, value in query:
-        arguments.setdefault(name, []).append(value)
+    """The sheet of these layers. BadParameter for what no tile of it could be asked for with this query string.
+
+    `arguments` is `query` as it is understood: each name with all its values.
+    """
     lowest, highest = zooms(grid, settings)
     parts = tile_requests(layers, grid, (str(lowest), "0", "0"), arguments, settings, identity)
     return Sheet(parts, grid, _stated_zooms(arguments, lowest, highest), query)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
 from .addresses import Addresses
+from .query import without
 from .sheet import Sheet
 from .style import color
 
@@ -15,14 +15,14 @@ DRAWN_GRID = "WebMercatorQuad"
 
 def viewer(sheet: Sheet, addresses: Addresses, *, library: bool) -> dict[str, Any]:
     """The values of the page's template. `library` says whether MapLibre is there to be served."""
-    elsewhere = [(name, value) for name, value in sheet.query if name.lower() != "tilematrixsetid"]
+    elsewhere = without(sheet.query, {"tilematrixsetid"})
     return {
         "title": ", ".join(sheet.ids),
         "grid": sheet.grid.id,
         "zooms": sheet.zooms,
         "library": library,
         "drawn": library and sheet.grid.id == DRAWN_GRID,
-        "mercator_query": urlencode([*elsewhere, ("TileMatrixSetId", DRAWN_GRID)]),
+        "mercator_query": "&".join(filter(None, (elsewhere, f"TileMatrixSetId={DRAWN_GRID}"))),
         "layers": [
             {"name": part.mvt_name, "geometry": part.layer.geometry.type.lower(), "color": color(index)}
             for index, part in enumerate(sheet.parts)

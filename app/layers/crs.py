@@ -15,6 +15,15 @@ from .bounds import EVERYWHERE, WORLD, Bounds
 _DENSIFY = 21
 # A tile wider than this may fold back on itself in a projection made for a smaller area.
 _WIDE_DEGREES = 45.0
+# About what two ways from one datum to another differ by; half as much again in degrees at 60° north.
+_DATUM_SLACK_M = 20.0
+_DATUM_SLACK_DEGREES = 0.0005
+# Part of a box by which an edge between two of its points was seen to bulge: 1.2 % in random tiles of all grids.
+_BULGE = 0.025
+# No coordinate on earth is as large, in metres or feet: a projection that gives it was asked beyond its domain.
+_FARTHEST = 1e9
+CYLINDRICAL = ("Popular Visualisation Pseudo Mercator", "Mercator (variant A)", "Mercator (variant B)")
+"""PROJ's names of the projections in which x is the longitude."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,25 +81,68 @@ def _transformed(box: Bounds, source: str, target: str) -> Bounds | None:
         edges = transformer.transform_bounds(box.xmin, box.ymin, box.xmax, box.ymax, densify_pts=_DENSIFY)
     except ProjError:
         return None
-    return Bounds(*edges) if all(map(math.isfinite, edges)) else None
+    return Bounds(*edges) if all(abs(edge) < _FARTHEST for edge in edges) else None
 
 
 def search_boxes(box: Bounds, grid: Crs, layer: Crs) -> tuple[Bounds, ...]:
     """The boxes of the layer's CRS that together hold everything that may lie in `box` of the grid's CRS.
 
-    Two boxes where it crosses ±180. Where no finite box is certain, everywhere: a slow tile is better than one
+    Two boxes where it crosses ±180. `(EVERYWHERE,)` where no finite box is certain: a slow tile is better than one
     with holes.
     """
     if grid.srid == layer.srid:
         return (box,)
-    if not layer.is_geographic:
-        return (_box_in_projection(box, grid, layer),)
-    found = _transformed(box, grid.definition, layer.definition)
-    if found is None:
-        return (EVERYWHERE,)
-    if found.xmin <= found.xmax:
-        return (found,)
-    return (Bounds(found.xmin, found.ymin, WORLD.xmax, found.ymax), Bounds(WORLD.xmin, found.ymin, found.xmax, found.ymax))
+    if layer.is_geographic:
+        degrees = _transformed(box, grid.definition, layer.definition)
+        if degrees is None:
+            return (EVERYWHERE,)
+        return _cut_at_antimeridian(_padded(degrees, grid, layer, _DATUM_SLACK_DEGREES))
+    found = _box_in_projection(box, grid, layer)
+    return (found if found == EVERYWHERE else _padded(found, grid, layer, _DATUM_SLACK_M),)
+
+
+def _padded(box: Bounds, grid: Crs, layer: Crs, slack: float) -> Bounds:
+    """Grown by what the box of a densified outline may lack.
+
+    Between two datums the database may know another way than pyproj. And an edge that bends reaches beyond its 21
+    points; only where meridians and parallels stay straight lines along the axes it does not.
+    """
+    between_datums = slack if _datums_differ(grid.definition, layer.definition) else 0.0
+    straight = _is_aligned(grid.definition) and _is_aligned(layer.definition)
+    width = box.width if box.xmin <= box.xmax else box.width + 360
+    bulge = 0.0 if straight else _BULGE * max(width, box.height)
+    return box.padded(between_datums + bulge, between_datums + bulge)
+
+
+def _cut_at_antimeridian(box: Bounds) -> tuple[Bounds, ...]:
+    west, east = _edge(box.xmin), _edge(box.xmax)
+    if west <= east:
+        return (Bounds(west, box.ymin, east, box.ymax),)
+    return (Bounds(west, box.ymin, WORLD.xmax, box.ymax), Bounds(WORLD.xmin, box.ymin, east, box.ymax))
+
+
+def _edge(longitude: float) -> float:
+    """A longitude as near to ±180 as rounding goes is ±180: data end there exactly."""
+    return math.copysign(180.0, longitude) if abs(abs(longitude) - 180.0) < 1e-9 else longitude
+
+
+@lru_cache(maxsize=512)
+def _is_aligned(definition: str) -> bool:
+    """Whether meridians and parallels are straight lines along the axes."""
+    projection = _projection(definition)
+    if projection is None:
+        return False
+    operation = projection.coordinate_operation
+    return projection.is_geographic or (operation is not None and operation.method_name in CYLINDRICAL)
+
+
+@lru_cache(maxsize=512)
+def _datums_differ(source: str, target: str) -> bool:
+    one, other = (_projection(definition) for definition in (source, target))
+    if one is None or other is None or one.geodetic_crs is None or other.geodetic_crs is None:
+        return True
+    datums = (one.geodetic_crs.datum, other.geodetic_crs.datum)
+    return datums[0] is None or datums[1] is None or datums[0].name != datums[1].name
 
 
 def _box_in_projection(box: Bounds, grid: Crs, layer: Crs) -> Bounds:

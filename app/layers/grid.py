@@ -13,11 +13,9 @@ from typing import Any
 
 from morecantile import TileMatrixSet, tms
 
-from .bounds import Bounds
-from .crs import Crs, lonlat
+from .bounds import WORLD, Bounds
+from .crs import CYLINDRICAL, Crs, lonlat
 from .tile import Tile
-
-_CYLINDRICAL = ("Popular Visualisation Pseudo Mercator", "Mercator (variant A)", "Mercator (variant B)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +79,23 @@ class Grid:
     def buffered(self, tile: Tile, ratio: float) -> Bounds:
         """The box grown on each side by `ratio` of its size (buffer / resolution).
 
-        In a cylindrical grid it ends at the edge of the world: beyond it PROJ wraps longitudes round, and the box
-        of the result would be the whole width of the earth.
+        It ends at the edge of the world, in a cylindrical grid at ±180 and in a geographic one at the poles too:
+        beyond it PROJ wraps longitudes round and reflects latitudes, and the result is another box.
         """
         box = self.bounds(tile)
         padded = box.padded(box.width * ratio, box.height * ratio)
+        if self.crs.is_geographic:
+            return padded.clamped(WORLD) if box.intersects(WORLD) else padded
         if not self.wraps:
             return padded
         matrix = self.matrices[tile.z]
         left, right = matrix.origin_x, matrix.origin_x + matrix.span_x * matrix.width
         return Bounds(max(padded.xmin, left), padded.ymin, min(padded.xmax, right), padded.ymax)
+
+    def is_whole(self, zoom: int) -> bool:
+        """Whether this zoom is one single tile."""
+        matrix = self.matrices[zoom]
+        return matrix.width == matrix.height == 1
 
     @cached_property
     def extent(self) -> Bounds:
@@ -164,6 +169,6 @@ def _read(grid_id: str) -> Grid:
         title=source.title or grid_id,
         crs=Crs(epsg, f"EPSG:{epsg}" if epsg else projection.to_wkt()),
         matrices=matrices,
-        wraps=operation is not None and operation.method_name in _CYLINDRICAL,
+        wraps=operation is not None and operation.method_name in CYLINDRICAL,
         source=source,
     )

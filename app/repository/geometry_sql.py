@@ -26,13 +26,13 @@ _SOLID = {"TIN", "TRIANGLE", "POLYHEDRALSURFACE"}
 class GeometrySql:
     """Clauses over `source`, the column of the candidates that holds the stored geometry.
 
-    `boxes` is the number of search boxes, as in `tile_query`; the parameters are named there too.
+    `clips` says whether there is a box to cut heavy geometry to; the parameters are named in `tile_query`.
     """
 
     geometry: GeometryColumn
     source: sql.Identifier
     grid_srid: int
-    boxes: int
+    clips: bool
     postgis: PostGIS
 
     @property
@@ -55,9 +55,24 @@ class GeometrySql:
             shown = sql.SQL("CASE WHEN pg_catalog.pg_column_size({}) > {} THEN {} ELSE {} END").format(
                 self.source, sql.Literal(HEAVY_BYTES), self._shown_of_heavy(), shown
             )
+        return self._transformed(shown)
+
+    def whole(self, stored: sql.Composable) -> sql.Composable:
+        """All of a stored geometry in the grid's CRS: what a search without a box in the layer's CRS looks at."""
+        if self.geometry.type == "GEOMETRY":
+            stored = self._labelled(stored, stored)
+        return self._transformed(self._on_earth(stored))
+
+    def _transformed(self, geom: sql.Composable) -> sql.Composable:
         if self.geometry.crs.srid == self.grid_srid:
-            return shown
-        return sql.SQL("{}.ST_Transform({}, {})").format(self.schema, shown, sql.Literal(self.grid_srid))
+            return geom
+        return sql.SQL("{}.ST_Transform({}, {})").format(self.schema, geom, sql.Literal(self.grid_srid))
+
+    def _labelled(self, stored: sql.Composable, geom: sql.Composable) -> sql.Composed:
+        """Rows of an untyped column may lack the SRID that the others have."""
+        return sql.SQL("CASE WHEN {s}.ST_SRID({g}) = 0 THEN {s}.ST_SetSRID({geom}, {srid}) ELSE {geom} END").format(
+            s=self.schema, g=stored, geom=geom, srid=sql.Literal(self.geometry.crs.srid)
+        )
 
     def straightening(self) -> sql.Composable:
         """A lateral join that turns curves, and surfaces in space, into what the other steps can take; often empty."""
@@ -72,10 +87,7 @@ class GeometrySql:
             " WHEN {s}.ST_HasArc({g}) THEN {s}.ST_CurveToLine({g}) ELSE {g} END"
         ).format(s=self.schema, g=self.source, solid=sql.Literal(sorted(_SOLID)), flat=flat)
         if self.geometry.type == "GEOMETRY":
-            # Rows of an untyped column may lack the SRID that the others have.
-            geom = sql.SQL("CASE WHEN {s}.ST_SRID({g}) = 0 THEN {s}.ST_SetSRID({geom}, {srid}) ELSE {geom} END").format(
-                s=self.schema, g=self.source, geom=geom, srid=sql.Literal(self.geometry.crs.srid)
-            )
+            geom = self._labelled(self.source, geom)
         # OFFSET 0 keeps the planner from pasting the expression into each place that uses it.
         return sql.SQL("\n    CROSS JOIN LATERAL (SELECT {} AS geom OFFSET 0) AS straight").format(geom)
 
@@ -88,13 +100,21 @@ class GeometrySql:
         return sql.SQL("straight.geom") if self._needs_straightening else self.source
 
     def _on_earth(self, geom: sql.Composable) -> sql.Composable:
-        """Cut at the poles and at ±180: a single latitude above 90 makes ST_Transform fail, and the tile with it."""
+        """Cut at the poles and at ±180: a single latitude above 90 makes ST_Transform fail, and the tile with it.
+
+        Only rows that reach beyond come here, and are made valid first: ST_ClipByBox2D fills the wrong side of some
+        invalid polygons.
+        """
         if not self.geometry.crs.is_geographic or self.geometry.crs.srid == self.grid_srid:
             return geom
         return sql.SQL(
-            "CASE WHEN {g} OPERATOR({s}.@) {s}.ST_MakeEnvelope(-180, -90, 180, 90) THEN {g}"
-            " ELSE {s}.ST_ClipByBox2D({g}, 'BOX(-180 -90,180 90)'::{box}) END"
-        ).format(g=geom, s=self.schema, box=self.type("box2d"))
+            "CASE WHEN {g} OPERATOR({s}.@) {world} THEN {g}"
+            " WHEN {s}.ST_IsValid({g}) THEN {s}.ST_ClipByBox2D({g}, 'BOX(-180 -90,180 90)'::{box})"
+            " ELSE {s}.ST_Intersection({s}.ST_MakeValid({g}), {world}) END"
+        ).format(
+            g=geom, s=self.schema, box=self.type("box2d"),
+            world=sql.SQL("{}.ST_MakeEnvelope(-180, -90, 180, 90, {})").format(self.schema, sql.Literal(self.geometry.crs.srid)),
+        )  # fmt: skip
 
     def _shown_of_heavy(self) -> sql.Composed:
         """The geometry clipped to the tile, if the clip can be trusted, and simplified to half a pixel.
@@ -116,7 +136,7 @@ class GeometrySql:
 
     def _clipped(self) -> sql.Composed:
         """The geometry within the buffered tile; NULL where nothing is to be cut off, or no certain box to cut to."""
-        if self.boxes != 1:
+        if not self.clips:
             return sql.SQL("NULL::{}").format(self.type("geometry"))
         return sql.SQL(
             "CASE WHEN NOT whole.geom OPERATOR({s}.@) {outline}"

@@ -14,7 +14,11 @@ from .statements import statement
 
 
 def read(pool: Pool, connection: Connection[Any], postgis_schema: str, srids: Collection[int]) -> dict[int, Crs]:
-    """The systems of `spatial_ref_sys` with these SRIDs; what is not there is missing from the answer."""
+    """The systems of `spatial_ref_sys` with these SRIDs; what is not there, or nothing that PROJ can use, is missing.
+
+    A definition that PROJ cannot use does harm beyond its layer: after PostGIS has failed to make a projection of it,
+    the next good transform on the same connection fails too.
+    """
     if not srids:
         return {}
     query = statement("spatial_ref_sys", postgis=postgis_schema)
@@ -24,7 +28,8 @@ def read(pool: Pool, connection: Connection[Any], postgis_schema: str, srids: Co
     except InsufficientPrivilege:
         # Most SRIDs are EPSG's own numbers; the others stay unknown to a login that may not read the table.
         return {srid: Crs(srid, f"EPSG:{srid}") for srid in srids if is_known(f"EPSG:{srid}")}
-    return {srid: Crs(srid, _definition(*columns)) for srid, *columns in rows}
+    defined = {srid: Crs(srid, _definition(*columns)) for srid, *columns in rows}
+    return {srid: crs for srid, crs in defined.items() if is_known(crs.definition)}
 
 
 def _definition(authority: str | None, code: int | None, wkt: str | None, proj4: str | None) -> str:

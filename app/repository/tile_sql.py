@@ -1,4 +1,4 @@
-"""The text of the tile query: one per layer, grid, column set and number of search boxes; the tile is a parameter.
+"""The text of the tile query: one per layer, grid, column set and way to search; the tile is a parameter.
 
     candidates   rows whose box meets the tile's buffered box, in the layer's CRS, the first ones of one total order
     features     each of them clipped, simplified, transformed and encoded, in that order
@@ -21,6 +21,7 @@ from ..layers.relation import RelationLayer
 from .geometry_sql import GeometrySql
 from .identifier import identifier
 from .postgis import PostGIS
+from .tile_search import Search, Way
 
 VERSION = 1
 """Raised whenever the same rows give other bytes; part of the cache key."""
@@ -49,16 +50,15 @@ class Names:
 
 
 def tile_query(
-    layer: RelationLayer, identity: Identity, grid_srid: int, columns: tuple[Column, ...], boxes: int, postgis: PostGIS
+    layer: RelationLayer, identity: Identity, grid_srid: int, columns: tuple[Column, ...], search: Search, postgis: PostGIS
 ) -> sql.Composed:
     """The statement for one layer, as this identity may read it, in the grid with this SRID.
 
-    `boxes` is the number of search boxes: 0 where the whole relation has to be looked at, 2 where the tile crosses
-    ±180 in the layer's CRS. Parameters: `search` and `search2` (geometry), `clip` (box2d), `clip_geometry` and `corner1`
-    to `corner4` (geometry), `tolerance` (units of the layer's CRS), `envelope` (box2d in the grid's CRS), `limit`, `resolution`,
-    `buffer`, `name`.
+    Of the search only the way and the number of boxes are in the text. Parameters: `search` and `search2` (geometry),
+    `clip` (box2d), `clip_geometry` and `corner1` to `corner4` (geometry), `tolerance` (units of the layer's CRS),
+    `envelope` (box2d in the grid's CRS), `limit`, `resolution`, `buffer`, `name`.
     """
-    clauses = _Clauses(layer, identity, grid_srid, columns, boxes, postgis)
+    clauses = _Clauses(layer, identity, grid_srid, columns, search, postgis)
     return sql.SQL(
         """
 WITH candidates AS (
@@ -85,19 +85,19 @@ class _Clauses:
         identity: Identity,
         grid_srid: int,
         columns: tuple[Column, ...],
-        boxes: int,
+        search: Search,
         postgis: PostGIS,
     ) -> None:
         self.layer = layer
         self.identity = identity
         self.columns = columns
-        self.boxes = boxes
+        self.search = search
         self.schema = identifier(postgis.schema)
         self.names = Names.beside(layer.columns)
         self.geometry = layer.geometry
         self.id_column = layer.id_column_for(identity) if postgis.has_feature_ids else None
         stored = identifier("candidates", self.names.geometry)
-        self.drawing = GeometrySql(layer.geometry, stored, grid_srid, boxes, postgis)
+        self.drawing = GeometrySql(layer.geometry, stored, grid_srid, search.clips, postgis)
 
     # --- candidates ---------------------------------------------------------------------------------------------
 
@@ -126,14 +126,22 @@ class _Clauses:
         return column
 
     def _found(self) -> sql.Composed:
-        """The index condition. NULL and empty geometries meet no box."""
-        column = identifier(self.geometry.name)
-        if self.boxes == 0:
-            return sql.SQL("source.{} IS NOT NULL").format(column)
-        kind = "geography" if self.geometry.is_geography else "geometry"
+        """Which rows meet the tile's buffered box. NULL and empty geometries meet none."""
+        column = sql.SQL("source.{}").format(identifier(self.geometry.name))
+        kind = "geometry"
+        judged: sql.Composable
+        match self.search.way:
+            case Way.EVERY_ROW:
+                return sql.SQL("{} IS NOT NULL").format(column)
+            case Way.INDEX:
+                judged, kind = column, "geography" if self.geometry.is_geography else "geometry"
+            case Way.CAST:
+                judged = self._source_geometry()
+            case Way.TRANSFORM:
+                judged = self.drawing.whole(self._source_geometry())
         conditions = [
-            sql.SQL("source.{} OPERATOR({}.&&) {}").format(column, self.schema, self.drawing.parameter(name, kind))
-            for name in ("search", "search2")[: self.boxes]
+            sql.SQL("{} OPERATOR({}.&&) {}").format(judged, self.schema, self.drawing.parameter(name, kind))
+            for name in ("search", "search2")[: len(self.search.boxes)]
         ]
         return sql.SQL("({})").format(sql.SQL(" OR ").join(conditions))
 

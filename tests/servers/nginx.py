@@ -14,7 +14,7 @@ class Nginx:
     `http` is what stands between the braces of `http { … }`; one of its servers listens at `listen` of 127.0.0.1.
     """
 
-    def __init__(self, program: str, http: str, listen: int, directory: Path) -> None:
+    def __init__(self, program: str, http: str, listen: int, directory: Path, workers: str = "1") -> None:
         self.url = f"http://127.0.0.1:{listen}"
         self.directory = directory
         # The places that Debian compiles in belong to root.
@@ -24,7 +24,7 @@ class Nginx:
         account = "user root;\n" if os.geteuid() == 0 else ""
         file = directory / "nginx.conf"
         file.write_text(
-            f"{account}daemon off;\npid {directory}/pid;\nerror_log {directory}/error.log warn;\nworker_processes 1;\n"
+            f"{account}daemon off;\npid {directory}/pid;\nerror_log {directory}/error.log warn;\nworker_processes {workers};\n"
             f"events {{ worker_connections 512; }}\nhttp {{\naccess_log {directory}/access.log;\n{places}{http}\n}}\n"
         )
         log = directory / "start.log"
