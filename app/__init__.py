@@ -20,7 +20,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     from . import cli
     from .backend import Backend
-    from .blueprints import catalog, cors, errors, health, tilejson, tiles, viewer
+    from .blueprints import catalog, cors, errors, health, request_id, tilejson, tiles, viewer
     from .caching.config import cache_config
     from .settings import Settings
 
@@ -36,6 +36,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     for room in (health, tiles, tilejson, catalog, viewer):
         app.register_blueprint(room.blueprint)
     errors.init_app(app)
+    request_id.init_app(app.name)
     cors.init_app(app, settings.cors_origins)
     cli.init_app(app)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .caching.single_flight import SingleFlight
+from .caching.slots import Slots
 from .caching.store import ByteStore
 from .caching.tile_cache import TileCache
 from .errors import ConfigurationError
@@ -11,6 +12,7 @@ from .layers.lifetime import Lifetimes
 from .reader import Reader
 from .repository.catalog_store import CatalogStore
 from .repository.pool import Pool
+from .repository.second_look import SecondLook
 from .repository.tiles import Tiles
 from .settings import Settings
 
@@ -26,11 +28,15 @@ class Backend:
                 f"FLAGSTONE_DEFAULT_TMS: {settings.default_grid!r} is none of {', '.join(self.grids.ids)}")
         self.pool = Pool(settings)
         self.catalog = CatalogStore(self.pool, settings)
-        # Half of the threads may wait for tiles that others make: the rest stays free for other layers.
+        self.second_look = SecondLook(self.catalog)
+        # Of 16 threads 8 may make tiles, 6 of them of one layer, and 6 wait for tiles that others make: two are always
+        # free for tiles that are kept, for documents and for health checks.
+        waiting = max(1, settings.threads * 3 // 8)
+        slots = Slots(most=max(1, settings.threads - waiting - 2), most_of_one=waiting)
         flight = SingleFlight(
-            max_waiting=max(1, settings.threads // 2),
+            max_waiting=waiting,
             # Longer than the tile itself may take, so that who waits gets its error and not one of its own.
-            timeout_s=(settings.statement_timeout_ms + settings.pool_timeout_ms) / 1000 + 1,
+            timeout_s=settings.longest_tile_s + 1,
         )
         self.reader = Reader(
             Tiles(self.pool),
@@ -38,7 +44,9 @@ class Backend:
             lambda: self.catalog.postgis,
             TileCache(store, max_bytes=settings.cache_max_tile_kb * 1024),
             flight,
+            slots,
             Lifetimes(settings.cache_ttl_s, settings.cache_rules),
+            tile_limit_s=settings.tile_limit_s,
         )
 
     def open(self) -> None:

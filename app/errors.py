@@ -7,6 +7,7 @@
     │   └── BadParameter          a parameter has a value that cannot be used
     ├── Unavailable               try again later; carries the seconds to wait
     │   ├── LayerChanged          the table or a column went away between catalog and tile
+    │   ├── LayerLocked           another session holds the table locked
     │   ├── PoolExhausted         no connection became free in time
     │   └── DatabaseDown          the database does not answer
     ├── TileTimeout               the statement timeout ended the tile's query
@@ -16,6 +17,12 @@
 
 Messages are sentences for the person who made the request. They never hold text that came from the database server.
 """
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+_E = TypeVar("_E", bound=Exception)
 
 
 class FlagstoneError(Exception):
@@ -53,7 +60,18 @@ class Unavailable(FlagstoneError):
 
 
 class LayerChanged(Unavailable):
-    """The layer's table or one of its columns changed since the catalog was read."""
+    """The layer's table or one of its columns changed since the catalog was read.
+
+    Or its rows are at fault: only the catalog, read again, can tell. `layer_id` and `digest` are what was read of
+    which layer, empty where it was no tile.
+    """
+
+    layer_id = ""
+    digest = ""
+
+
+class LayerLocked(Unavailable):
+    """Another session holds the layer's table locked."""
 
 
 class PoolExhausted(Unavailable):
@@ -80,3 +98,11 @@ class QueryFailed(FlagstoneError):
 
 class SampleError(FlagstoneError):
     """The sample data could not be loaded."""
+
+
+def copied(error: _E) -> _E:
+    """The same error as another object, for a thread that raises what another one was told."""
+    # Not copy.copy: it calls the constructor with `args`, and ours take other arguments.
+    made = type(error).__new__(type(error), *error.args)
+    made.__dict__.update(error.__dict__)
+    return made

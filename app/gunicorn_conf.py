@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import math
 import os
 import shutil
 import sys
@@ -76,8 +77,8 @@ worker_class = "gthread"
 preload_app = True
 # nginx keeps its connections open, for 60 s; closing first would race with its next request.
 keepalive = 75
-# A tile that is being made when the signal comes is finished: its statement timeout is the longest it can take.
-graceful_timeout = _settings.statement_timeout_ms // 1000 + 5
+# A tile that is being made when the signal comes is finished.
+graceful_timeout = math.ceil(_settings.longest_tile_s) + 3
 timeout = 60
 # The longest request line that gunicorn allows: column lists go into the address.
 limit_request_line = 8190

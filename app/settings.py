@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 Words = Annotated[tuple[str, ...], NoDecode]
 """A comma-separated list in the environment."""
 
+SILENCE_S = 2.0
+"""How long after a statement's time limit an answer of the database is waited for. Then the connection is given up."""
+
 _CACHE_RULE = re.compile(r"(?P<layer>[^=@]+)(?:@(?P<first>-?\d+)(?:-(?P<last>\d+))?)?=(?P<seconds>\d+)")
 
 
@@ -57,7 +60,7 @@ def _setting(name: str, *old_names: str) -> AliasChoices:
 
 
 class Settings(BaseSettings):
-    """The settings of one Flagstone; see `fields()` for the table that people read."""
+    """The settings of one Flagstone; see `table()` for the table that people read."""
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, case_sensitive=True, populate_by_name=False)
 
@@ -139,8 +142,9 @@ class Settings(BaseSettings):
         description="One name for the layer inside every tile, `default` for maps written for TiMVT. Default: the layer's id.")
 
     # --- cache --------------------------------------------------------------------------------------------------
-    cache_type: str = Field(
-        "memory", alias="CACHE_TYPE", description="`memory`, `RedisCache`, `NullCache`, or another backend of flask-caching.")
+    cache_type: Literal["memory", "RedisCache", "NullCache"] = Field(
+        "memory", alias="CACHE_TYPE",
+        description="`memory` of each worker, `RedisCache` that all share, or `NullCache` that keeps nothing.")
     cache_redis_url: SecretStr | None = Field(None, alias="CACHE_REDIS_URL", description="Redis for CACHE_TYPE=RedisCache.")
     cache_redis_host: str | None = Field(None, alias="CACHE_REDIS_HOST", description="Redis host, where there is no CACHE_REDIS_URL.")
     cache_redis_port: int = Field(6379, ge=1, le=65535, alias="CACHE_REDIS_PORT", description="Redis port.")
@@ -180,7 +184,7 @@ class Settings(BaseSettings):
     bind: str = Field("127.0.0.1", alias="FLAGSTONE_BIND", description="Address on which gunicorn listens, or `unix:/path`.")
     port: int = Field(8081, ge=1, le=65535, alias="PORT", description="Port on which gunicorn listens.")
     web_concurrency: int = Field(2, ge=1, le=256, alias="WEB_CONCURRENCY", description="gunicorn's worker processes.")
-    threads: int = Field(8, ge=1, le=256, alias="FLAGSTONE_THREADS", description="Threads of one worker.")
+    threads: int = Field(16, ge=1, le=256, alias="FLAGSTONE_THREADS", description="Threads of one worker.")
 
     @field_validator("schemas", "exclude_schemas", "tables", "exclude_tables", "schema_order", "cors_origins", mode="before")
     @classmethod
@@ -315,6 +319,16 @@ class Settings(BaseSettings):
             "password": self.postgres_pass.get_secret_value() if self.postgres_pass else None,
         }  # fmt: skip
         return {keyword: value for keyword, value in given.items() if value is not None}
+
+    @property
+    def tile_limit_s(self) -> float:
+        """Seconds for making a tile, all its layers together: a wait for a connection, and one statement's time limit."""
+        return (self.pool_timeout_ms + self.statement_timeout_ms) / 1000
+
+    @property
+    def longest_tile_s(self) -> float:
+        """Seconds after which a tile's request has its answer, also where the database says nothing."""
+        return self.tile_limit_s + SILENCE_S
 
     @property
     def connections(self) -> int:

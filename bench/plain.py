@@ -35,12 +35,9 @@ class Plain:
 
 def statement(layer: RelationLayer) -> sql.Composed:
     """The statement for one layer."""
-    crs = layer.geometry.crs
-    if crs is None:  # the catalog rejects layers without one
-        raise ValueError(f"{layer.id} has no CRS")
     geometry = sql.Identifier(layer.geometry.name)
     column = sql.SQL("source.{}").format(geometry)
-    columns = [sql.SQL(", source.{}").format(sql.Identifier(name)) for name in layer.column_names]
+    columns = [sql.SQL(", source.{}").format(sql.Identifier(each.name)) for each in layer.columns]
     is_geography = layer.geometry.is_geography
     return sql.SQL(_TEXT).format(
         geometry=geometry,
@@ -49,6 +46,6 @@ def statement(layer: RelationLayer) -> sql.Composed:
         columns=sql.SQL("").join(columns),
         relation=sql.Identifier(layer.schema, layer.name),
         indexed=column,
-        srid=sql.Literal(crs.srid),
+        srid=sql.Literal(layer.geometry.crs.srid),
         cast=sql.SQL("::geography") if is_geography else sql.SQL(""),
     )

@@ -20,7 +20,6 @@ from app.caching.config import cache_config
 from app.caching.entry import Entry
 from app.caching.serializer import ByteSerializer
 from app.caching.tile_cache import TileCache
-from app.errors import ConfigurationError
 from app.metrics import CACHE_FAILURES
 from app.settings import Settings
 from tests.servers.redis import RedisServer
@@ -211,15 +210,3 @@ def test_no_cache_is_made_without_a_warning() -> None:
         cache = TileCache(backend(CACHE_TYPE="NullCache"), max_bytes=2_000_000)
     cache.put("k", ENTRY, 60)
     assert cache.get("k") is None
-
-
-def test_flask_cachings_own_memory_cache_is_not_pickled() -> None:
-    cache = TileCache(backend(CACHE_TYPE="SimpleCache"), max_bytes=2_000_000)
-    cache.put("k", ENTRY, 60)
-    assert cache.get("k") == ENTRY
-
-
-@pytest.mark.parametrize("kind", ["MemcachedCache", "FileSystemCache", "Memory", "nonsense"])
-def test_backend_that_unpickles_or_does_not_exist_is_refused(kind: str) -> None:
-    with pytest.raises(ConfigurationError, match="CACHE_TYPE"):
-        cache_config(Settings.of(CACHE_TYPE=kind))

@@ -69,10 +69,18 @@ def test_gives_back_what_was_put_and_counts(cache: TileCache) -> None:
 
 def test_zero_seconds_and_too_large_tiles_are_not_put(cache: TileCache, store: Broken) -> None:
     cache.put("a", ENTRY, 0)
-    cache.put("a", Entry(bytes(1_001), "ab" * 16, 1.0, "", False, 1_001), 60)
+    cache.put("a", Entry(bytes(1_001), "ab" * 16, 1.0, "", False), 60)
     assert store.asked == 0
-    cache.put("a", Entry(bytes(1_000), "ab" * 16, 1.0, "", False, 1_000), 60)
+    cache.put("a", Entry(bytes(1_000), "ab" * 16, 1.0, "", False), 60)
     assert cache.get("a") is not None
+
+
+def test_entry_that_is_too_old_is_a_miss(cache: TileCache) -> None:
+    cache.put("a", ENTRY, 60)
+    before = counts()
+    assert cache.get("a", made_after=1.4) == ENTRY
+    assert cache.get("a", made_after=1.5) is None
+    assert [now - then for now, then in zip(counts(), before, strict=True)] == [1, 1, 0, 0]
 
 
 @pytest.mark.parametrize("value", [b"", b"garbage", ENTRY.framed()[:-1]])

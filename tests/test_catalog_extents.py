@@ -1,6 +1,7 @@
 """Where layers lie: declared, from statistics, from an index, from rows."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -79,6 +80,46 @@ def test_a_table_dropped_meanwhile_costs_the_others_nothing(dsn: str) -> None:
         boxes = store.extents(layers)
         assert near(boxes["public.indexed"], 9, 47, 10, 48)
         assert store.extent(store.catalog().layer("neither", ANONYMOUS), wait_s=5) is None
+
+
+MANY = """
+DO $$ BEGIN
+    FOR n IN 1..64 LOOP
+        EXECUTE format('CREATE TABLE many_%s (geom geometry(Point, 4326))', n);
+        EXECUTE format('INSERT INTO many_%s VALUES (''SRID=4326;POINT(9 47)'')', n);
+        EXECUTE format('CREATE INDEX ON many_%s USING gist (geom)', n);
+    END LOOP;
+END $$
+"""
+
+
+@pytest.mark.parametrize("statement", ["TRUNCATE many_33", "DROP TABLE many_33"])
+def test_a_table_that_somebody_holds_locked_costs_the_others_nothing_and_little_time(database: str, statement: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(MANY.encode())
+    with catalog_store(database, FLAGSTONE_EXTENT_TIMEOUT_MS=0) as store, psycopg.connect(database) as other:
+        layers = store.catalog().layers
+        other.execute(statement.encode())
+        began = time.monotonic()
+        boxes = store.extents(layers)
+        assert time.monotonic() - began < 1.5
+        assert [name for name, box in boxes.items() if box is None] == ["public.many_33"]
+
+
+def test_a_table_that_is_dropped_while_its_extent_is_read_costs_the_others_nothing(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(MANY.encode())
+    waiting = "SELECT FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    with catalog_store(database, FLAGSTONE_EXTENT_TIMEOUT_MS=0) as store, psycopg.connect(database) as other:
+        layers = store.catalog().layers
+        other.execute("DROP TABLE many_33")
+        with psycopg.connect(database, autocommit=True) as watch, ThreadPoolExecutor(1) as thread:
+            reading = thread.submit(store.extents, layers)
+            while not watch.execute(waiting).fetchall() and not reading.done():
+                time.sleep(0.002)
+            other.commit()
+            boxes = reading.result()
+        assert [name for name, box in boxes.items() if box is None] == ["public.many_33"]
 
 
 def test_a_slow_view_is_given_up_within_the_limit_and_zero_never_reads_rows(database: str) -> None:

@@ -47,15 +47,14 @@ def test_the_first_geometry_column_has_the_short_id_and_the_others_name_themselv
     layer: dict[str, RelationLayer],
 ) -> None:
     first, second, third = layer["public.plain"], layer["public.plain.geom"], layer["public.plain.third"]
-    assert (first.geometry.name, first.geometry.type, first.geometry.crs and first.geometry.crs.srid) == (
+    assert (first.geometry.name, first.geometry.type, first.geometry.crs.srid) == (
         "second", "LINESTRING", 2056,
     )  # fmt: skip
     assert first.is_first_geometry and not second.is_first_geometry
     assert second.geometry.type == "MULTIPOLYGON"
-    assert second.geometry.crs and second.geometry.crs.definition == "EPSG:4326"
+    assert second.geometry.crs.definition == "EPSG:4326"
     assert third.geometry.is_geography and third.geometry.type == "POINT"
-    assert third.geometry.crs and third.geometry.crs.srid == 4326
-    assert second.other_geometries == ("second", "third")
+    assert third.geometry.crs.srid == 4326
 
 
 def test_attributes_have_their_types_and_comments_and_no_geometry_or_picture_is_one(
@@ -73,7 +72,7 @@ def test_attributes_have_their_types_and_comments_and_no_geometry_or_picture_is_
 
 def test_domains_are_seen_through(layer: dict[str, RelationLayer]) -> None:
     by_domain = layer["public.by_domain"]
-    assert (by_domain.geometry.type, by_domain.geometry.crs and by_domain.geometry.crs.srid) == ("POINT", 2056)
+    assert (by_domain.geometry.type, by_domain.geometry.crs.srid) == ("POINT", 2056)
     assert [(c.name, c.type, c.base_type, c.category) for c in by_domain.columns] == [
         ("id", "integer", "int4", "N"),
         ("part", "public.share", "int4", "N"),
@@ -82,9 +81,8 @@ def test_domains_are_seen_through(layer: dict[str, RelationLayer]) -> None:
     ]
 
 
-def test_comments_describe_table_and_geometry(layer: dict[str, RelationLayer]) -> None:
+def test_comments_describe_the_table(layer: dict[str, RelationLayer]) -> None:
     assert layer["public.plain"].description == "Plain words"
-    assert layer["public.plain.geom"].geometry_description == "Where it is"
 
 
 def test_keys_are_in_their_own_order_and_whole(layer: dict[str, RelationLayer]) -> None:
@@ -211,18 +209,18 @@ def test_postgis_in_a_schema_of_its_own_that_is_on_no_search_path(gis_database: 
         connection.execute("INSERT INTO untyped VALUES (1, gis.ST_GeomFromEWKT('SRID=3857;POINT(1 1)'))")
     catalog = catalog_of(gis_database)
     assert catalog.postgis.schema == "gis"
-    srids = {layer.name: layer.geometry.crs and layer.geometry.crs.srid for layer in catalog.layers}
+    srids = {layer.name: layer.geometry.crs.srid for layer in catalog.layers}
     assert srids == {"typed": 2056, "untyped": 3857}
 
 
 @pytest.mark.skipif(shutil.which("psql") is None, reason="psql is not installed")
-@pytest.mark.parametrize("name", ["relations", "relation_oids", "spatial_ref_sys", "postgis", "view_facts", "statistics_extents"])
+@pytest.mark.parametrize("name", ["relations", "relation_oids", "spatial_ref_sys", "postgis", "view_facts", "code_relations", "statistics_extents"])
 def test_every_static_statement_opens_in_psql(server_dsn: str, template: str, name: str) -> None:
     import subprocess
 
     file = Path(__file__).parent.parent / "app" / "repository" / "sql" / f"{name}.sql"
     variables = ["-v", "postgis=public"]
-    for variable in ("relations", "views", "schemas", "names", "geometries", "srids"):
+    for variable in ("relations", "views", "schemas", "names", "geometries", "srids", "code_relations"):
         variables += ["-v", f"{variable}={{}}"]
     ran = subprocess.run(
         ["psql", "-X", "-v", "ON_ERROR_STOP=1", *variables, "-d", template, "-f", str(file)],

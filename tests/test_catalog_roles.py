@@ -135,9 +135,22 @@ def test_without_postgis_own_schema_a_role_reads_nothing_and_is_told(gis_databas
     assert [layer.name for layer in catalog_of(reader).layers] == ["t"]
 
 
+def test_the_sample_is_taken_by_who_may_read_the_column_not_by_who_may_read_another(database: str, login: Login) -> None:
+    login(database, "flagstone_test_viewer", *TABLES)
+    login(database, "flagstone_test_editor", *GRANTS)
+    gate = login(
+        database, "flagstone_test_gate", "GRANT SELECT (id) ON for_editors TO flagstone_test_gate",
+        attributes="NOINHERIT IN ROLE flagstone_test_editor",
+    )  # fmt: skip
+    catalog = catalog_of(gate)
+    assert catalog.layer("for_editors", EDITOR).geometry.crs.srid == 2056
+    assert catalog.find("for_editors", ANONYMOUS) is None
+    assert "public.for_editors.geom" not in reasons(catalog)
+
+
 def test_a_role_only_table_is_sampled_and_measured_as_that_role(gate: str) -> None:
     with catalog_store(gate) as store:
         layer = store.layer("for_editors", EDITOR)
-        assert layer.geometry.crs and layer.geometry.crs.srid == 2056
+        assert layer.geometry.crs.srid == 2056
         box = store.extent(layer, wait_s=5)
         assert box and 7.4 < box.xmin < 7.5 and 46.9 < box.ymin < 47.0

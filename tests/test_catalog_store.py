@@ -108,9 +108,9 @@ def test_unknown_names_reload_at_most_once_in_the_interval(table: str) -> None:
 
 
 def test_a_hundred_unknown_names_at_once_cause_one_reload(table: str) -> None:
-    with catalog_store(table, FLAGSTONE_CATALOG_MISS_INTERVAL_S="0.5") as store:
+    with catalog_store(table, FLAGSTONE_CATALOG_MISS_INTERVAL_S="2") as store:
         before = store.catalog()
-        time.sleep(0.6)
+        time.sleep(2.1)
         start = threading.Barrier(100)
 
         def ask(number: int) -> object:
@@ -120,8 +120,8 @@ def test_a_hundred_unknown_names_at_once_cause_one_reload(table: str) -> None:
 
         with ThreadPoolExecutor(100) as threads:
             seen = set(map(id, threads.map(ask, range(100))))
-        assert id(before) not in seen
-        assert len(seen) == 1
+        until(lambda: store.catalog() is not before)
+        assert seen <= {id(before), id(store.catalog())}
 
 
 def test_a_reload_notices_changed_and_dropped_tables_and_swaps_the_snapshot_whole(table: str) -> None:
@@ -132,9 +132,9 @@ def test_a_reload_notices_changed_and_dropped_tables_and_swaps_the_snapshot_whol
         after = store.reload()
         assert [layer.name for layer in before.layers] == ["first", "second"]
         assert [layer.name for layer in after.layers] == ["first"]
-        assert after.layers[0].column_names == ("id", "name")
+        assert [column.name for column in after.layers[0].columns] == ["id", "name"]
         assert after.layers[0].digest != before.layers[0].digest
-        assert after.loaded_at > before.loaded_at
+        assert store.catalog() is after
 
 
 def test_the_background_loads_at_intervals_and_ends_with_close(table: str) -> None:

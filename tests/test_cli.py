@@ -59,6 +59,10 @@ class TestTilesGet:
         assert answer.returncode == 1
         assert said in answer.stderr and "Traceback" not in answer.stderr
 
+    def test_unknown_layer_ends_with_the_nearest_name(self, sample_database: str) -> None:
+        answer = flask("tiles", "get", "sample.country", "0", "0", "0", dsn=sample_database)
+        assert "Did you mean sample.countries" in answer.stderr
+
     def test_wrong_usage_is_exit_code_2(self, sample_database: str) -> None:
         assert flask("tiles", "get", "sample.countries", dsn=sample_database).returncode == 2
 
@@ -79,7 +83,24 @@ class TestConfig:
     def test_check_of_nothing_is_exit_code_1(self, database: str) -> None:
         answer = flask("config", "check", dsn=database)
         assert answer.returncode == 1
-        assert "nothing to serve" in answer.stderr
+        assert "nothing to serve: no relation has a geometry column" in answer.stderr
+
+    def test_check_of_what_was_left_out_leads_to_the_reasons(self, database: str) -> None:
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute("CREATE TABLE unknown (geom geometry(Point, 999000))")
+        answer = flask("config", "check", dsn=database)
+        assert answer.returncode == 1
+        assert "flask catalog list --rejected" in answer.stderr
+        assert "unknown" in flask("catalog", "list", "--rejected", dsn=database).stdout
+
+    @pytest.mark.parametrize("command", [("config", "check"), ("catalog", "list"), ("sample", "load")])
+    def test_no_database_at_all_is_said_to_be_none(self, command: tuple[str, str]) -> None:
+        defaults = "DATABASE_URL is not set; libpq's defaults were tried."
+        answer = flask(*command, PGAPPNAME="test")
+        if answer.returncode == 0 or "does not answer" not in answer.stderr:
+            pytest.skip("a database answers at libpq's defaults")
+        assert defaults in answer.stderr
+        assert defaults not in flask(*command, PGHOST="127.0.0.1", PGPORT="1").stderr
 
     def test_check_without_database_is_exit_code_1_and_keeps_the_secret(self) -> None:
         answer = flask("config", "check", dsn="postgresql://u:hunter2@127.0.0.1:1/x", FLAGSTONE_POOL_TIMEOUT_MS="300")

@@ -187,8 +187,13 @@ def unit() -> configparser.ConfigParser:
 
 
 def test_service_gives_workers_time_to_finish() -> None:
-    graceful = Settings.of().statement_timeout_ms / 1000 + 5
-    assert float(unit()["Service"]["TimeoutStopSec"]) > graceful
+    assert float(unit()["Service"]["TimeoutStopSec"]) > Settings.of().longest_tile_s + 3
+
+
+def test_nginx_waits_longer_than_a_tile_may_take() -> None:
+    waits = re.search(r"^proxy_read_timeout (\d+)s;", (CHECKOUT / "deploy" / "nginx-proxy.conf").read_text(), re.MULTILINE)
+    assert waits is not None
+    assert float(waits[1]) > Settings.of().longest_tile_s
 
 
 def test_service_is_confined() -> None:

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
 from app.documents import attribution, catalog, extent
 from app.documents.addresses import Addresses
 from app.documents.listing import PAGE_LENGTH, listing
+from app.documents.query import without, written
 from app.documents.sheet import Sheet, sheet
 from app.documents.style import style
 from app.documents.tilejson import tilejson, tiles_address
@@ -48,15 +50,16 @@ def layer(name: str = "roads", geometry_type: str = "LINESTRING", **members: Any
     return replace(made, **members)
 
 
-def sheet_of(*layers: RelationLayer, query: tuple[tuple[str, str], ...] = (), **settings: Any) -> Sheet:
-    return sheet(layers, MERCATOR, query, Settings.of(**settings), ANONYMOUS)
+def sheet_of(*layers: RelationLayer, query: str = "", grid: Grid = MERCATOR, **settings: Any) -> Sheet:
+    arguments = parse_qs(query, keep_blank_values=True)
+    return sheet(layers, grid, query, arguments, Settings.of(**settings), ANONYMOUS)
 
 
 # --- addresses ----------------------------------------------------------------------------------------------------
 
 
 def test_braces_of_the_template_stay_and_those_of_a_value_do_not() -> None:
-    address = HOME.tiles(["public.a"], None, [("columns", "id,name"), ("x", "{z}")])
+    address = HOME.tiles(["public.a"], None, written(b"columns=id,name&x={z}"))
     assert address == "https://maps.example/tiles-of/tiles/public.a/{z}/{x}/{y}?columns=id,name&x=%7Bz%7D"
 
 
@@ -70,6 +73,24 @@ def test_odd_names_are_percent_encoded_and_commas_join_composites() -> None:
 
 def test_another_grid_stands_before_the_layer() -> None:
     assert HOME.tiles(["a"], "NZTM2000Quad").endswith("/tiles/NZTM2000Quad/a/{z}/{x}/{y}")
+
+
+@pytest.mark.parametrize(
+    ("sent", "address"),
+    [
+        (b"token=%FF", "token=%FF"),
+        (b"token=%ff&a=%2B+%zz&&b", "token=%ff&a=%2B+%zz&&b"),
+        ("name=Zürich".encode(), "name=Z%C3%BCrich"),
+        (b'a="<b>"', "a=%22%3Cb%3E%22"),
+    ],
+)
+def test_a_query_string_is_carried_byte_for_byte_as_far_as_an_address_may_hold_it(sent: bytes, address: str) -> None:
+    assert written(sent) == address
+
+
+def test_parameters_are_cut_out_in_every_spelling_and_nothing_else_changes() -> None:
+    query = "minzoom=1&a=%FF&MINZOOM=2&min%7Aoom=3&minzoom&columns=name,kind&b=minzoom=1"
+    assert without(query, {"minzoom"}) == "a=%FF&columns=name,kind&b=minzoom=1"
 
 
 # --- attribution --------------------------------------------------------------------------------------------------
@@ -194,13 +215,7 @@ def test_composite_joins_bounds_names_and_attributions() -> None:
 
 
 def test_the_query_string_goes_on_to_the_tiles_without_the_documents_own_parameters() -> None:
-    query = (
-        ("columns", "name"),
-        ("MinZoom", "2"),
-        ("maxzoom", "9"),
-        ("tilematrixsetid", "WebMercatorQuad"),
-        ("v", "a b"),
-    )
+    query = "columns=name&MinZoom=2&maxzoom=9&tilematrixsetid=WebMercatorQuad&v=a%20b"
     made = document(sheet_of(layer(), query=query))
     assert made["tiles"] == [f"{HOME.root}/tiles/public.roads/{{z}}/{{x}}/{{y}}?columns=name&v=a%20b"]
     assert (made["minzoom"], made["maxzoom"]) == (2, 9)
@@ -213,7 +228,7 @@ def test_a_grid_that_is_not_the_default_stands_in_the_tile_address() -> None:
 
 
 def test_zooms_are_at_most_those_of_the_layer() -> None:
-    assert sheet_of(layer(), query=(("maxzoom", "30"),), FLAGSTONE_DEFAULT_MAXZOOM=14).zooms == (0, 14)
+    assert sheet_of(layer(), query="maxzoom=30", FLAGSTONE_DEFAULT_MAXZOOM=14).zooms == (0, 14)
 
 
 @pytest.mark.parametrize(
@@ -229,19 +244,19 @@ def test_zooms_are_at_most_those_of_the_layer() -> None:
 )
 def test_a_bad_parameter_is_named(query: tuple[str, str]) -> None:
     with pytest.raises(BadParameter) as caught:
-        sheet_of(layer(), query=(query,))
+        sheet_of(layer(), query="=".join(query))
     assert caught.value.parameter == query[0]
 
 
 def test_minzoom_above_maxzoom_is_refused() -> None:
     with pytest.raises(BadParameter):
-        sheet_of(layer(), query=(("minzoom", "9"), ("maxzoom", "3")))
+        sheet_of(layer(), query="minzoom=9&maxzoom=3")
 
 
 @pytest.mark.parametrize("grid_id", GRIDS.ids)
 def test_zooms_of_every_grid_are_within_what_tilejson_knows(grid_id: str) -> None:
     grid: Grid = GRIDS.get(grid_id)
-    made = document(sheet([layer()], grid, (), Settings.of(), ANONYMOUS))
+    made = document(sheet_of(layer(), grid=grid))
     assert 0 <= made["minzoom"] <= made["maxzoom"] <= 30
     assert made["tileMatrixSet"] == grid_id
 
@@ -277,10 +292,8 @@ def test_style_of_a_composite_has_distinct_ids_and_draws_areas_first() -> None:
 
 
 def test_viewer_offers_web_mercator_where_it_cannot_draw() -> None:
-    query = (("TileMatrixSetId", "NZTM2000Quad"), ("columns", "name"))
-    made = viewer(
-        sheet([layer()], GRIDS.get("NZTM2000Quad"), query, Settings.of(), ANONYMOUS), HOME, library=True
-    )
+    query = "TileMatrixSetId=NZTM2000Quad&columns=name"
+    made = viewer(sheet_of(layer(), query=query, grid=GRIDS.get("NZTM2000Quad")), HOME, library=True)
     assert not made["drawn"]
     assert made["mercator_query"] == "columns=name&TileMatrixSetId=WebMercatorQuad"
     assert made["facts"]["tilejson"].endswith("tilejson.json?TileMatrixSetId=NZTM2000Quad&columns=name")

@@ -148,7 +148,7 @@ def test_sigterm_finishes_the_tile_that_is_being_made_and_leaves_no_process(serv
             assert until(lambda: (connection.execute(running).fetchone() or (0,))[0])
             app.process.send_signal(signal.SIGTERM)
             assert slow.result()[0] == 200
-        assert app.process.wait(15) == 0  # the statement timeout of 10 s, and 5
+        assert app.process.wait(15) == 0
         assert psutil.wait_procs(processes, timeout=1)[1] == []
         backends = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'flagstone' AND datname = current_database()"
         assert until(lambda: (connection.execute(backends).fetchone() or (1,))[0] == 0)

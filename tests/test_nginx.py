@@ -179,6 +179,15 @@ PERSONAL = [
     ({"X-Api-Key": "abc"}, ""),
     ({}, "?key=abc"),
     ({}, "?limit=5&KEY=0"),
+    ({}, "?key=&key=secret"),
+    ({}, "?k%65y=secret"),
+    ({}, "?limit=5&%4Bey=secret"),
+    ({}, "?Key=secret"),
+    ({}, "?api_key=secret"),
+    ({}, "?apikey=secret"),
+    ({}, "?api%5Fkey=secret"),
+    ({}, "?access_token=secret"),
+    ({}, "?token=secret"),
 ]
 
 
@@ -199,6 +208,11 @@ def test_personal_request_never_leaves_an_answer(site: str, app: Gunicorn, heade
         assert ask(site, TILE + query, headers).kept == "BYPASS"
     if not query:  # with a key in the address the next one is personal too
         assert ask(site, TILE).kept == "MISS"
+
+
+@pytest.mark.parametrize("query", ["?columns=name", "?columns=name%2Cname", "?v=key", "?monkey=1", "?keys=1", "?tokens=1"])
+def test_parameters_that_are_no_key_are_kept(site: str, query: str) -> None:
+    assert [ask(site, TILE + query).kept for _ in range(2)] == ["MISS", "HIT"]
 
 
 def test_personal_request_leaves_the_kept_answer_of_others_alone(site: str) -> None:
@@ -311,8 +325,36 @@ def test_metrics_are_not_for_the_outside(site: str, path: str) -> None:
     assert b"flagstone_" not in answer.body
 
 
-def test_large_bodies_are_refused(site: str) -> None:
-    assert ask(site, TILE, {"Content-Length": "1000000"}, method="POST").status == 413
+REFUSED = [
+    ("GET", "/metrics", {}, 403, "Forbidden"),
+    ("POST", TILE, {"Content-Length": "1000000"}, 413, "Content Too Large"),
+    ("TRACE", TILE, {}, 405, "Method Not Allowed"),
+    ("GET", TILE, {"Host": "a/b"}, 400, "Bad Request"),
+    ("GET", TILE, {"X-Long": "x" * 9000}, 400, "Bad Request"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "headers", "status", "title"), REFUSED)
+@pytest.mark.parametrize("prefix", ["", "/maps"])
+def test_what_nginx_refuses_is_a_problem_document_for_every_origin(
+    proxy: Proxy, app: Gunicorn, prefix: str, method: str, path: str, headers: dict[str, str], status: int, title: str
+) -> None:
+    site = proxy(app, with_prefix=bool(prefix)).url
+    answer = ask(site, prefix + path, headers, method)
+    assert answer.status == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert (answer.json["status"], answer.json["title"]) == (status, title)
+    assert answer.json["request_id"] == answer.headers["X-Request-Id"]
+    assert answer.headers["Retry-After"] is None
+
+
+def test_a_host_that_is_none_is_refused_behind_nginx_too(site: str) -> None:
+    for host in ('evil"><script>.com', "evil.com/a?b", "a@b"):
+        answer = ask(site, "/sample.countries/tilejson.json", {"Host": host})
+        assert (answer.status, answer.headers["Content-Type"]) == (400, "application/problem+json"), host
+        assert b"evil" not in answer.body
 
 
 def test_application_that_is_down_is_a_problem_document_for_every_origin(

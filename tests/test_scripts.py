@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
 from scripts.lib import CHECKOUT, packages, postgres
@@ -110,6 +111,7 @@ class Demo:
     def close(self) -> None:
         self.stop()
         self._output.close()
+        (self.checkout / ".local" / f"demo-{self.port}.log").unlink(missing_ok=True)
 
     def assert_nothing_is_left(self) -> None:
         names = sorted(process.name() for process in self.descendants if process.is_running())
@@ -201,6 +203,16 @@ def _tile(address: str) -> bytes:
         return body
 
 
+def _as_told(demo: Demo, command: str) -> str:
+    """What a command prints in a new shell into which the demo's lines were pasted."""
+    lines = re.findall(r"^ +((?:cd|export) .*)$", demo.output(), re.MULTILINE)
+    assert len(lines) == 3
+    answer = subprocess.run(["bash", "-euc", "\n".join([*lines, command])], cwd="/", env={"PATH": os.environ["PATH"]},
+                            capture_output=True, text=True, timeout=60)  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout
+
+
 def test_demo_of_an_ordinary_user_at_a_long_path(long_path: Path, started: list[Demo]) -> None:
     _needs_postgres()
     account = _account()
@@ -211,10 +223,13 @@ def test_demo_of_an_ordinary_user_at_a_long_path(long_path: Path, started: list[
     assert address == f"http://127.0.0.1:{first.port}/"
     assert "sample.countries" in _page(f"{address}tables.json")
     assert _tile(address)
+    assert "sample.countries" in _as_told(first, "python -m flask catalog show sample.countries")
     assert "postgres" in {process.name() for process in first.descendants}
     assert first.stop(signal.SIGTERM) == 128 + signal.SIGTERM
     first.assert_nothing_is_left()
     assert "Loading the sample" in first.output()
+    assert "Listening at" not in first.output()
+    assert "Listening at" in (checkout / ".local" / f"demo-{first.port}.log").read_text()
 
     began = time.monotonic()
     second = Demo(checkout, account)
@@ -226,6 +241,7 @@ def test_demo_of_an_ordinary_user_at_a_long_path(long_path: Path, started: list[
     started.append(another)
     assert another.process.wait(30) == 1
     assert "running already" in another.output()
+    assert f"kill {second.process.pid}" in another.output()
     assert second.stop(signal.SIGINT) == 128 + signal.SIGINT
     second.assert_nothing_is_left()
 
@@ -242,7 +258,8 @@ def test_demo_of_root_below_its_home(started: list[Demo]) -> None:
             assert "sample.countries" in _page(f"{demo.wait_for_address()}tables.json")
             assert home.stat().st_mode & 0o777 == 0o700
             assert home.owner() != "root"
-            assert not (checkout / ".local").exists()
+            assert not (checkout / ".local" / "postgres").exists()
+            assert "sample.countries" in _as_told(demo, "flask catalog list")
             demo.stop()
             demo.assert_nothing_is_left()
         finally:
@@ -276,6 +293,36 @@ def test_demo_changes_nothing_in_a_database_that_is_given(started: list[Demo], d
     assert "postgres" not in {process.name() for process in demo.descendants}
     demo.stop()
     demo.assert_nothing_is_left()
+
+
+def test_warnings_are_said_before_the_address_and_once(started: list[Demo], database: str) -> None:
+    demo = Demo(CHECKOUT, None, DATABASE_URL=database)
+    started.append(demo)
+    demo.wait_for_address()
+    warning, _, rest = demo.output().partition("Flagstone is at")
+    assert warning.count("is a superuser") == 1
+    assert rest.count("\n") == 1
+    assert "export DATABASE_URL" not in demo.output()
+
+
+def test_database_without_postgis_is_said_and_there_is_no_address(started: list[Demo], database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("DROP EXTENSION postgis CASCADE")
+    _assert_refused(started, database, "has no PostGIS")
+
+
+def test_database_that_is_down_is_said_and_there_is_no_address(started: list[Demo]) -> None:
+    _assert_refused(started, f"postgresql://flagstone@127.0.0.1:{port.free()}/none", "The database does not answer.")
+
+
+def _assert_refused(started: list[Demo], database: str, reason: str) -> None:
+    demo = Demo(CHECKOUT, None, DATABASE_URL=database)
+    started.append(demo)
+    assert demo.process.wait(60) == 1
+    last = demo.output().rstrip().splitlines()[-1]
+    assert reason in last
+    assert "Flagstone is at" not in demo.output()
+    assert "Traceback" not in demo.output()
 
 
 def test_port_in_use_is_said_before_anything_is_started(started: list[Demo], database: str) -> None:

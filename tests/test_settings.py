@@ -47,6 +47,9 @@ def test_every_setting_has_help_and_a_unit_in_its_name_or_text() -> None:
         ({"FLAGSTONE_CACHE_RULES": "roads"}, "FLAGSTONE_CACHE_RULES: Value error, 'roads' is not `layer=seconds`"),
         ({"FLAGSTONE_CACHE_RULES": "roads@9-2=5"}, "the first zoom is above the last"),
         ({"CACHE_TYPE": "RedisCache"}, "CACHE_REDIS_URL"),
+        *[({"CACHE_TYPE": kind}, "CACHE_TYPE: Input should be 'memory', 'RedisCache' or 'NullCache'") for kind in (
+            "SimpleCache", "MemcachedCache", "FileSystemCache", "flask_caching.backends.FileSystemCache", "nosuch.thing",
+            "os.path", "Memory")],
         ({"FLAGSTONE_DEFAULT_MINZOOM": "9", "FLAGSTONE_DEFAULT_MAXZOOM": "3"}, "FLAGSTONE_DEFAULT_MINZOOM"),
         ({"FLAGSTONE_TILE_BUFFER": "1000"}, "FLAGSTONE_TILE_BUFFER"),
         ({"DB_MAX_CONN_SIZE": "0"}, "DB_MAX_CONN_SIZE"),

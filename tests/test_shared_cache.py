@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import cast
 
 import psycopg
 import pytest
+import redis
 from flask import Flask
 
+from app.caching.entry import Entry
+from app.layers.identity import ANONYMOUS
 from tests.conftest import MakeApp
+from tests.servers.postgres import DatabaseServer
 from tests.servers.redis import RedisServer
-from tests.tile_decoding import attributes, features, get
+from tests.tile_decoding import attributes, decoded, get
 
 TILE = "8/134/89"
 
@@ -26,6 +31,7 @@ def places(database: str) -> str:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("CREATE TABLE places (id int PRIMARY KEY, name text, geom geometry(Point, 4326))")
         connection.execute("INSERT INTO places VALUES (1, 'one', 'SRID=4326;POINT(9.5 47.1)')")
+        connection.execute("CREATE TABLE towns AS TABLE places")
     return database
 
 
@@ -39,12 +45,57 @@ def test_a_tile_made_by_one_is_served_by_the_other(places: str, make_app: MakeAp
 
 
 def test_two_databases_on_one_redis_do_not_meet(
-    places: str, sample_database: str, make_app: MakeApp, redis_url: str
+    places: str, server: DatabaseServer, make_app: MakeApp, redis_url: str
 ) -> None:
-    one = make_app(places, CACHE_TYPE="RedisCache", CACHE_REDIS_URL=redis_url)
-    other = make_app(sample_database, CACHE_TYPE="RedisCache", CACHE_REDIS_URL=redis_url)
-    assert len(features(one, f"/tiles/places/{TILE}")) == 1
-    assert get(other, f"/tiles/places/{TILE}").status_code == 404
+    copy = server.create(places)  # the same tables to the last oid, as staging is of production
+    _rename(copy, "copy")
+    settings = {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": redis_url}
+    one, other = make_app(places, **settings), make_app(copy, **settings)
+    digests = {app.extensions["flagstone"].catalog.layer("places", ANONYMOUS).digest for app in (one, other)}
+    assert len(digests) == 1
+    for _ in range(2):
+        assert attributes(one, f"/tiles/places/{TILE}") == [{"id": 1, "name": "one"}]
+        assert attributes(other, f"/tiles/places/{TILE}") == [{"id": 1, "name": "copy"}]
+
+
+class TestTimeToLive:
+    """The tiles of another, or of an earlier start, were kept for a time that need not be ours."""
+
+    def test_one_that_was_lowered_holds_for_what_is_kept_already(
+        self, places: str, make_app: MakeApp, redis_url: str
+    ) -> None:
+        settings = {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": redis_url}
+        before = make_app(places, **settings)
+        for address in (f"/tiles/places/{TILE}", f"/tiles/places,towns/{TILE}"):
+            assert _names(before, address) == {"one"}
+        _rename(places, "two")
+        time.sleep(1.1)
+        for rule in ("*=0", "*.places=1"):
+            after = make_app(places, FLAGSTONE_CACHE_RULES=rule, **settings)
+            assert _names(after, f"/tiles/places/{TILE}") == {"two"}
+            assert "two" in _names(after, f"/tiles/places,towns/{TILE}")
+        assert _names(before, f"/tiles/places/{TILE}") == {"two"}, "and the new one is kept"
+
+    def test_tile_of_a_clock_that_is_ahead_is_not_kept_for_longer(
+        self, places: str, make_app: MakeApp, redis_url: str
+    ) -> None:
+        app = make_app(places, CACHE_TYPE="RedisCache", CACHE_REDIS_URL=redis_url)
+        get(app, f"/tiles/places/{TILE}")
+        with redis.Redis.from_url(redis_url) as client:
+            [key] = cast("list[bytes]", client.keys())
+            entry = Entry.parse(cast("bytes", client.get(key)))
+            assert entry is not None
+            client.set(key, entry._replace(made_at=entry.made_at + 5000).framed())
+            assert get(app, f"/tiles/places/{TILE}").headers["Cache-Control"] == "public, max-age=300"
+            get(app, f"/tiles/places,towns/{TILE}")
+            kept = {name: cast("int", client.ttl(name)) for name in cast("list[bytes]", client.keys())}
+        assert len(kept) == 3
+        assert all(seconds <= 300 for name, seconds in kept.items() if name != key)
+
+
+def _names(app: Flask, address: str) -> set[str]:
+    layers = decoded(get(app, address))
+    return {feature["properties"]["name"] for layer in layers.values() for feature in layer["features"]}
 
 
 def test_an_altered_table_leaves_its_old_tiles_behind(places: str, make_app: MakeApp, redis_url: str) -> None:

@@ -47,6 +47,24 @@ def test_same_tile_same_bytes_with_parallel_plans(scattered: str, make_app: Make
     assert "Parallel" in plan, "this database does plan in parallel"
 
 
+def test_a_materialized_view_whose_key_is_null_in_most_rows_has_one_order_all_the_same(scattered: str, make_app: MakeApp) -> None:
+    with psycopg.connect(scattered, autocommit=True) as connection:
+        connection.execute(
+            "CREATE MATERIALIZED VIEW stored AS SELECT CASE WHEN id <= 2 THEN id END AS id, kind, geom FROM keyed"
+            " WHERE id <= 3000 ORDER BY md5(id::text)"
+        )
+        connection.execute("CREATE UNIQUE INDEX ON stored (id)")
+        connection.execute("ANALYZE stored")
+        bodies = set()
+        for allowed in ("on", "off"):
+            connection.execute(f'ALTER DATABASE "{connection.info.dbname}" SET enable_indexscan = {allowed}'.encode())
+            app = make_app(scattered, CACHE_TYPE="NullCache")
+            bodies.add(get(app, "/tiles/stored/0/0/0?limit=100").get_data())
+            found = features(app, "/tiles/stored/0/0/0?limit=100")
+            assert [feature["id"] for feature in found][:2] == [1, 2]
+    assert len(bodies) == 1
+
+
 def test_limit_is_the_first_of_the_key_s_order_in_parallel(scattered: str, make_app: MakeApp) -> None:
     app = make_app(scattered, CACHE_TYPE="NullCache")
     with psycopg.connect(scattered) as connection:

@@ -88,6 +88,51 @@ class TestChanges:
         assert int(response.headers["Retry-After"]) >= 1
 
 
+class TestRowsAtFault:
+    """What a view's own rows make the server say is what a changed table makes it say; only the catalog can tell."""
+
+    @pytest.fixture
+    def view(self, places: str) -> str:
+        run(places, "CREATE VIEW coded AS SELECT id, kind::int AS code, geom FROM places", "UPDATE places SET kind = 'hunter2'")
+        return places
+
+    def test_layer_that_did_not_change_is_500_and_the_log_says_why(
+        self, view: str, make_app: MakeApp, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        app = make_app(view, CACHE_TYPE="NullCache", FLAGSTONE_CATALOG_MISS_INTERVAL_S="0", FLAGSTONE_CATALOG_INTERVAL_S="0")
+        store = app.extensions["flagstone"].catalog
+        store.catalog()
+        for _ in range(3):
+            response = get(app, f"/tiles/coded/{TILE}")
+            assert_problem(response, 500, "hunter2")
+            assert response.get_json(force=True)["detail"] == "The database refused the query for layer public.coded."
+        assert 'invalid input syntax for type integer: "hunter2"' in caplog.text
+        assert len(features(app, f"/tiles/places/{TILE}")) == 1
+
+    def test_catalog_is_not_read_again_for_each_of_its_tiles(self, view: str, make_app: MakeApp) -> None:
+        app = make_app(view, CACHE_TYPE="NullCache", FLAGSTONE_CATALOG_MISS_INTERVAL_S="0", FLAGSTONE_CATALOG_INTERVAL_S="0")
+        store = app.extensions["flagstone"].catalog
+        get(app, f"/tiles/coded/{TILE}")
+        get(app, f"/tiles/coded/{TILE}")
+        before = store.catalog()
+        for _ in range(5):
+            assert_problem(get(app, f"/tiles/coded/{TILE}"), 500)
+        assert store.catalog() is before
+
+    def test_while_the_catalog_may_not_be_read_again_it_is_503(self, view: str, make_app: MakeApp) -> None:
+        app = make_app(view, CACHE_TYPE="NullCache", FLAGSTONE_CATALOG_MISS_INTERVAL_S="3600", FLAGSTONE_CATALOG_INTERVAL_S="0")
+        app.extensions["flagstone"].catalog.catalog()
+        assert_problem(get(app, f"/tiles/coded/{TILE}"), 503)
+        app.extensions["flagstone"].catalog.reload()
+        assert_problem(get(app, f"/tiles/coded/{TILE}"), 500)
+
+    def test_mended_rows_are_served_at_once(self, view: str, make_app: MakeApp) -> None:
+        app = make_app(view, CACHE_TYPE="NullCache", FLAGSTONE_CATALOG_MISS_INTERVAL_S="0")
+        get(app, f"/tiles/coded/{TILE}")
+        run(view, "UPDATE places SET kind = '7'")
+        assert attributes(app, f"/tiles/coded/{TILE}") == [{"id": 1, "code": 7}]
+
+
 class TestRights:
     def test_right_that_was_taken_back_is_403(self, places: str, login: Login, make_app: MakeApp) -> None:
         dsn = login(places, "reader", "GRANT SELECT ON places TO reader")
@@ -156,7 +201,9 @@ class TestOverload:
         run(places, *SLOW.split(";\n"))
         app = make_app(places, FLAGSTONE_STATEMENT_TIMEOUT_MS="300")
         started = time.monotonic()
-        assert_problem(get(app, f"/tiles/sleeper/{TILE}"), 504, "canceling statement")
+        response = get(app, f"/tiles/sleeper/{TILE}")
+        assert_problem(response, 504, "canceling statement")
+        assert response.get_json(force=True)["detail"] == "Layer public.sleeper took longer than the statement timeout."
         assert time.monotonic() - started < 10
         assert len(features(app, f"/tiles/places/{TILE}")) == 1
 
@@ -175,7 +222,7 @@ class TestOverload:
 
     def test_equal_misses_are_one_query_and_other_layers_go_on(self, places: str, make_app: MakeApp) -> None:
         run(places, *SLOW.split(";\n"))
-        app = make_app(places, FLAGSTONE_THREADS="16", FLAGSTONE_CATALOG_INTERVAL_S="0")
+        app = make_app(places, FLAGSTONE_THREADS="24", FLAGSTONE_CATALOG_INTERVAL_S="0")
         app.extensions["flagstone"].catalog.catalog()
         with ThreadPoolExecutor(9) as threads:
             waiting = [threads.submit(get, app, f"/tiles/napper/{TILE}") for _ in range(8)]
@@ -188,6 +235,34 @@ class TestOverload:
         assert {answer.status_code for answer in answers} == {200}
         assert len({answer.get_data() for answer in answers}) == 1
         assert _counted(app, "flagstone_cache_events_total{event=\"shared\"}") >= 7
+
+
+    def test_a_locked_table_leaves_threads_for_others(self, places: str, make_app: MakeApp) -> None:
+        run(places, "CREATE TABLE locked AS TABLE places")
+        app = make_app(places, CACHE_TYPE="NullCache", FLAGSTONE_CATALOG_INTERVAL_S="0")
+        app.extensions["flagstone"].catalog.catalog()
+        with psycopg.connect(places) as connection, ThreadPoolExecutor(24) as threads:
+            connection.execute("LOCK TABLE locked IN ACCESS EXCLUSIVE MODE")
+            waiting = [threads.submit(get, app, f"/tiles/locked/8/{x}/89") for x in range(24)]
+            time.sleep(0.2)
+            assert len(features(app, f"/tiles/places/{TILE}")) == 1
+            assert not all(future.done() for future in waiting)
+            answers = [future.result() for future in waiting]
+        assert {answer.status_code for answer in answers} == {503}
+        details = {answer.get_json(force=True)["detail"] for answer in answers}
+        assert details == {"Layer public.locked is locked by another session.", "Many tiles are being made already."}
+
+    def test_a_projection_that_fails_does_not_harm_the_next_tile(self, places: str, make_app: MakeApp) -> None:
+        run(
+            places,
+            "INSERT INTO spatial_ref_sys (srid, auth_name, auth_srid, srtext, proj4text) VALUES (990002, 'me', 2, '', '+proj=garbage')",
+            """CREATE VIEW broken AS SELECT id, CASE WHEN id > 0 THEN ST_Transform(ST_SetSRID(ST_MakePoint(1, 1), 990002), 4326) ELSE geom END::geometry(Point, 4326) AS geom
+            FROM places""",
+        )
+        app = make_app(places, CACHE_TYPE="NullCache", FLAGSTONE_POOL_SIZE="1")
+        for _ in range(3):
+            assert_problem(get(app, f"/tiles/broken/{TILE}"), 500, "garbage")
+            assert len(features(app, f"/tiles/places/{TILE}")) == 1
 
 
 def _wait_until_borrowed(app: Flask) -> None:
@@ -282,3 +357,16 @@ def _until_right(app: Flask, path: str = f"/tiles/places/{TILE}") -> None:
 def _address(dsn: str) -> tuple[str, int]:
     info = psycopg.conninfo.conninfo_to_dict(dsn)
     return str(info.get("host", "127.0.0.1")), int(info.get("port") or 5432)
+
+
+def test_what_keeps_a_database_from_being_served_is_for_the_log_alone(
+    places: str, make_app: MakeApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(places, "DROP EXTENSION postgis CASCADE")
+    with psycopg.connect(places) as connection:
+        name = connection.info.dbname
+    app = make_app(places)
+    for path in (f"/tiles/places/{TILE}", "/tables.json", "/places/tilejson.json", "/readyz"):
+        assert_problem(get(app, path), 503, name, "PostGIS")
+    assert "The database cannot be served; the log says why." in get(app, "/tables.json").get_data(as_text=True)
+    assert any(name in record.getMessage() and "has no PostGIS" in record.getMessage() for record in caplog.records)

@@ -111,6 +111,35 @@ def test_query_string_is_carried_but_for_the_documents_own_parameters(client: Fl
     assert made["vector_layers"][0]["fields"] == {"name": "String"}
 
 
+def test_query_string_is_carried_as_it_was_written(client: FlaskClient) -> None:
+    made = document(client, "/sample.cities/tilejson.json?token=%FF&MaxZoom=7&v=%2f+b&limit=5")
+    assert made["tiles"][0].endswith("/{z}/{x}/{y}?token=%FF&v=%2f+b&limit=5")
+    assert tile_at(client, made, 4, 8, 5)["sample.cities"]["features"]
+    style = document(client, "/sample.cities/style.json?token=%FF")
+    assert style["sources"]["flagstone"]["url"].endswith("/tilejson.json?token=%FF")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/sample.cities/tilejson.json", "/sample.cities/style.json", "/sample.cities/viewer", "/", "/tables.json",
+     "/table/sample.cities.json", "/tileMatrixSets"],
+)  # fmt: skip
+@pytest.mark.parametrize("host", ['evil"><script>.com', "evil.com/a?b", "user@evil.com", "a,b", "a:80:90"])
+def test_a_host_that_is_none_is_refused_where_addresses_are_written(client: FlaskClient, path: str, host: str) -> None:
+    response = client.get(path, headers={"Host": host})
+    assert response.status_code == 400
+    assert response.mimetype == "application/problem+json"
+    assert response.json is not None
+    assert "Host" in response.json["detail"]
+    assert "evil" not in response.text
+
+
+def test_a_host_that_is_none_does_not_matter_below_a_public_url(make_app: Any, sample_database: str) -> None:
+    client = make_app(sample_database, FLAGSTONE_PUBLIC_URL="https://maps.example").test_client()
+    made = document(client, "/sample.cities/tilejson.json", headers={"Host": "evil.com/a?b"})
+    assert made["tiles"] == ["https://maps.example/tiles/sample.cities/{z}/{x}/{y}"]
+
+
 @pytest.mark.parametrize(
     "address",
     [

@@ -220,6 +220,81 @@ def test_a_tile_that_was_cut_is_told(visit: Any, odd_site: str) -> None:
     assert complete.page.locator("#notice").text_content() == ""
 
 
+def _until(page: Page, condition: str) -> None:
+    """Wait until the JavaScript `condition` holds. Playwright's own way needs `eval`, which the page forbids."""
+    until = time.monotonic() + PATIENCE_S
+    while not page.evaluate(condition):
+        assert time.monotonic() < until, condition
+        page.wait_for_timeout(50)
+
+
+@pytest.fixture
+def failing_site(database: str, serve: Any) -> str:
+    """Address of a Flagstone whose layer public.quotients has no tile as long as public.divisor holds a zero."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE TABLE divisor (value int)")
+        connection.execute("INSERT INTO divisor VALUES (0)")
+        connection.execute("CREATE TABLE places (id int PRIMARY KEY, place geometry(Point, 4326))")
+        connection.execute("INSERT INTO places VALUES (1, 'SRID=4326;POINT(9.5 47.1)')")
+        connection.execute("CREATE VIEW quotients AS SELECT id, id / (SELECT value FROM divisor) AS q, place FROM places")
+    running: Gunicorn = serve(DATABASE_URL=database)
+    return running.url
+
+
+def test_why_the_map_is_empty_is_told_until_tiles_arrive(browser: Browser, failing_site: str, database: str) -> None:
+    detail = "The database refused the query"
+    with browser.new_context(viewport={"width": 1000, "height": 700}) as context:
+        page = context.new_page()
+        page.goto(f"{failing_site}/public.quotients/viewer#3/47/9")
+        notice = page.locator("#notice")
+        notice.filter(has_text=detail).wait_for()
+        page.evaluate("window.idles = 0; window.flagstoneMap.on('idle', () => window.idles++)")
+        page.evaluate("window.flagstoneMap.triggerRepaint()")
+        _until(page, "window.idles > 0")
+        assert detail in (notice.text_content() or "")
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute("UPDATE divisor SET value = 1")
+        page.evaluate("window.flagstoneMap.jumpTo({ zoom: 6 })")
+        _until(page, "document.getElementById('notice').textContent === ''")
+        Watched(page).drawn("public.quotients")
+
+
+def test_an_answer_to_a_button_is_not_wiped_at_once(visit: Any, site: str) -> None:
+    watched = visit(f"{site}/sample.cities/viewer?limit=1")
+    watched.drawn("sample.cities")
+    cut = watched.page.get_by_text("holds more features than its limit")
+    cut.wait_for()
+    watched.page.get_by_role("button", name="Copy").click()
+    watched.page.evaluate("window.flagstoneMap.panBy([300, 0], { duration: 0 })")
+    watched.drawn()
+    watched.page.wait_for_timeout(500)
+    assert watched.page.locator("#notice").text_content() == "The TileJSON address is copied."
+    cut.wait_for(timeout=8000)
+
+
+def test_attributes_are_shown_in_one_popup_at_a_time(visit: Any, odd_site: str) -> None:
+    watched = visit(f"{odd_site}/public.areas/viewer")
+    watched.drawn("public.areas")
+    button = watched.page.get_by_role("button", name="Attributes at the centre")
+    popups = watched.page.locator(".maplibregl-popup")
+    for _ in range(2):
+        button.click()
+        popups.first.wait_for()
+        assert popups.count() == 1
+
+
+def test_an_unknown_layer_leads_to_those_with_a_similar_name(browser: Browser, site: str) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        answer = page.goto(f"{site}/sample.citties/viewer")
+        assert answer is not None
+        assert answer.status == 404
+        assert page.get_by_text("There is no layer 'sample.citties'.").is_visible()
+        assert page.get_by_role("link", name="All layers").first.get_attribute("href") == "../?f=html"
+        page.get_by_role("link", name="sample.cities").click()
+        page.wait_for_url("**/sample.cities/viewer**")
+
+
 def test_page_fits_a_narrow_screen(visit: Any, site: str) -> None:
     for address in ("/sample.liechtenstein_named_roads,sample.liechtenstein_buildings/viewer", "/?f=html"):
         watched = visit(site + address, width=360, height=640)
@@ -311,6 +386,38 @@ def test_an_unknown_layer_has_no_page(client: FlaskClient) -> None:
     assert response.status_code == 404
     assert response.json is not None
     assert "sample.cities" in response.json["nearest"]
+
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+def test_programs_and_people_are_told_the_same_of_what_there_is_not(client: FlaskClient) -> None:
+    page = client.get("/sample.citties/viewer", headers=BROWSER)
+    assert (page.status_code, page.mimetype) == (404, "text/html")
+    assert page.headers["Cache-Control"] == "no-store"
+    assert page.headers["X-Request-Id"]
+    assert 'href="../sample.cities/viewer"' in page.text
+    for accept in ("*/*", "application/json", "application/problem+json"):
+        problem = client.get("/sample.citties/viewer", headers={"Accept": accept})
+        assert (problem.status_code, problem.mimetype) == (404, "application/problem+json")
+    assert "Accept" in page.headers["Vary"]
+    assert "Accept" in client.get("/sample.cities/viewer").headers["Vary"]
+
+
+def test_the_page_of_a_refusal_holds_no_markup_of_the_address(client: FlaskClient) -> None:
+    page = client.get("/%3Cscript%3Ex/viewer", headers=BROWSER)
+    assert page.status_code == 404
+    assert "<script>" not in page.text
+
+
+def test_an_unknown_grid_is_said_without_links_to_maps_of_grids(client: FlaskClient) -> None:
+    page = client.get("/sample.cities/viewer?TileMatrixSetId=WebMercatorQad", headers=BROWSER)
+    assert page.status_code == 404
+    assert "WebMercatorQad" in page.text
+    assert "/viewer" not in page.text
+    wrong = client.get("/sample.cities/viewer?columns=nope", headers=BROWSER)
+    assert (wrong.status_code, wrong.mimetype) == (400, "text/html")
+    assert "There is no column" in wrong.text
 
 
 def test_a_public_address_may_be_asked_by_the_page(make_app: Any, sample_database: str) -> None:

@@ -15,7 +15,7 @@ from ..layers.relation import RelationLayer
 from ..layers.request import grid_for, zooms
 from .access import backend, identity
 from .addresses import addresses
-from .pages import document, page
+from .pages import document, page, prefers_html
 from .paths import refuse_encoded_slash
 
 blueprint = Blueprint("catalog", __name__)
@@ -59,9 +59,7 @@ def _wants_html() -> bool:
     asked = request.args.get("f")
     if asked in ("html", "json"):
         return asked == "html"
-    offered = ("application/json", "text/html")
-    # The first of equals wins: `*/*`, which most programs send, gets JSON.
-    return request.accept_mimetypes.best_match(offered, "application/json") == "text/html"
+    return prefers_html()
 
 
 def _tables() -> list[dict[str, Any]]:

@@ -30,12 +30,13 @@ STATUS: dict[type[errors.FlagstoneError], HTTPStatus] = {
 
 def init_app(app: Flask) -> None:
     """Every error of this application leaves as a problem document."""
-    app.register_error_handler(errors.FlagstoneError, _explained)
+    app.register_error_handler(errors.FlagstoneError, explained)
     # Not `Exception`: that would turn werkzeug's 404 into a 500. Flask hands what nobody foresaw over as a 500.
     app.register_error_handler(HTTPException, _of_werkzeug)
 
 
-def _explained(error: errors.FlagstoneError) -> Response:
+def explained(error: errors.FlagstoneError) -> Response:
+    """The problem document of one of our exceptions."""
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     members: dict[str, Any] = {}
     headers = {}
@@ -45,26 +46,29 @@ def _explained(error: errors.FlagstoneError) -> Response:
         members["parameter"] = error.parameter
     if isinstance(error, errors.Unavailable):
         headers["Retry-After"] = str(error.retry_after)
-    return problem(status, str(error), members, headers)
+    said = str(error)
+    # Names of databases, logins and schemas are for who runs Flagstone, and stay in the log.
+    detail = "The database cannot be served; the log says why." if isinstance(error, errors.ConfigurationError) else said
+    return problem(status, detail, members, headers, logged=said)
 
 
 def _of_werkzeug(error: HTTPException) -> Response:
     status = HTTPStatus(error.code or 500)
-    if 300 <= status < 400:
-        return Response(status=status, headers=error.get_headers())
     headers = {name: value for name, value in error.get_headers() if name.lower() == "allow"}
     detail = (error.description or "") if status < 500 else "Flagstone failed; its log says why."
-    return problem(status, detail, {}, headers)
+    return problem(status, detail, {}, headers, logged=detail)
 
 
-def problem(status: HTTPStatus, detail: str, members: dict[str, Any], headers: dict[str, str]) -> Response:
-    """One problem document; it is never stored by a cache, and its request id stands in one log line."""
+def problem(
+    status: HTTPStatus, detail: str, members: dict[str, Any], headers: dict[str, str], *, logged: str
+) -> Response:
+    """One problem document; it is never stored by a cache, and its request id stands in the log with `logged`."""
     identifier = request_id()
     if status >= 500 and request.endpoint == "tiles.tile":
         TILES_FAILED.inc()
     level = logging.ERROR if status >= 500 else logging.INFO
     # The path only: a query string may carry a key.
-    log.log(level, "%s %s: %d %s", request.method, request.path[:200], status, detail, extra={"request_id": identifier})
+    log.log(level, "%s %s: %d %s", request.method, request.path[:200], status, logged)
     document = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail, **members}
     document["request_id"] = identifier
     everywhere = {"Cache-Control": "no-store", "X-Request-Id": identifier}

@@ -20,9 +20,13 @@ def live() -> Response:
 @blueprint.get("/readyz")
 @blueprint.get("/healthz")
 def ready() -> Response:
-    """The database answers and the catalog is loaded, else 503."""
-    if not backend().ready():
-        raise Unavailable("The catalog is still being read.")
+    """The database answers and the catalog is loaded, else 503, which says whether to wait or to look into the log."""
+    there = backend()
+    if not there.ready():
+        failed = there.catalog.failure is not None  # its text is for the log: it may name what nobody else may know
+        raise Unavailable(
+            "The catalog could not be read; the log says why." if failed else "The catalog is still being read."
+        )
     return _not_stored(jsonify(status="ok"))
 
 

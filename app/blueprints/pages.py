@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Response, jsonify, make_response, render_template
+from flask import Response, jsonify, make_response, render_template, request
 
 from .access import backend
 from .addresses import top
@@ -20,6 +20,12 @@ def page(template: str, **values: Any) -> Response:
     response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Cache-Control"] = "no-cache"
     return response
+
+
+def prefers_html() -> bool:
+    """Whether a page is wanted more than JSON; of equals JSON wins, for most programs send `*/*`."""
+    offered = ("application/json", "text/html")
+    return request.accept_mimetypes.best_match(offered, "application/json") == "text/html"
 
 
 def content_security_policy(public_url: str | None) -> str:

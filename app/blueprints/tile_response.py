@@ -67,7 +67,8 @@ def _cache_control(entry: Entry, lifetime_s: int, settings: Settings) -> str:
         left = settings.http_max_age_s
     else:
         # What is left of the tile's life, not all of it: else each cache on the way would add a whole one.
-        left = lifetime_s - int(time.time() - entry.made_at)
+        # Never more than all of it: the clock of the machine that made the tile may be ahead of this one's.
+        left = lifetime_s - max(0, int(time.time() - entry.made_at))
     return f"public, max-age={left}" if left > 0 else _REVALIDATE
 
 

@@ -23,10 +23,9 @@ def tile(address: str) -> Response:
     named = tile_address(address)
     try:
         return _answer(there, asked, named)
-    except LayerChanged:
+    except LayerChanged as error:
         # The table is not what the catalog says: read that again, and then the tile.
-        there.catalog.reload_if_due()
-        return _answer(there, asked, named)
+        return there.second_look.after(error, identity(), lambda: _answer(there, asked, named))
 
 
 def _answer(there: Backend, asked: Request, named: TileAddress) -> Response:

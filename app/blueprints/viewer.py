@@ -6,12 +6,14 @@ from pathlib import Path
 
 from flask import Blueprint, Response, request, send_from_directory
 
+from ..documents.addresses import layers_part
 from ..documents.style import style
 from ..documents.viewer import viewer
-from ..errors import NotFound
+from ..errors import FlagstoneError, NotFound
 from .access import backend
 from .addresses import addresses
-from .pages import document, page
+from .errors import explained
+from .pages import document, page, prefers_html
 from .sheets import asked_sheet
 
 blueprint = Blueprint("viewer", __name__)
@@ -28,9 +30,13 @@ _MAX_AGE_S = 60
 
 @blueprint.get("/<layer>/viewer")
 def show(layer: str) -> Response:
-    """A map of the layers."""
-    library = all((_library_folder() / name).is_file() for name in _LIBRARY)
-    return page("viewer.html", **viewer(asked_sheet(layer), addresses(), library=library))
+    """A map of the layers; where there is none, a page that says why for who prefers HTML, else a problem document."""
+    try:
+        response = _map_page(layer)
+    except FlagstoneError as error:
+        response = _refusal_page(error) if prefers_html() else explained(error)
+    response.vary.add("Accept")
+    return response
 
 
 @blueprint.get("/<layer>/style.json")
@@ -49,6 +55,25 @@ def library(name: str) -> Response:
     max_age_s = 86_400 if "v" in request.args else None
     response = send_from_directory(_library_folder(), name, mimetype=_LIBRARY[name], max_age=max_age_s)
     response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _map_page(layer: str) -> Response:
+    library = all((_library_folder() / name).is_file() for name in _LIBRARY)
+    return page("viewer.html", **viewer(asked_sheet(layer), addresses(), library=library))
+
+
+def _refusal_page(error: FlagstoneError) -> Response:
+    """The problem document as a page, with its status and headers."""
+    problem = explained(error)
+    near = error.nearest if isinstance(error, NotFound) else ()
+    # The nearest of an unknown grid are grids, which have no map of their own.
+    layers = [{"id": each, "part": layers_part([each])} for each in near if each not in backend().grids]
+    response = page("refusal.html", problem=problem.get_json(), layers=layers)
+    response.status_code = problem.status_code
+    for name in ("Cache-Control", "Retry-After", "X-Request-Id"):
+        if name in problem.headers:
+            response.headers[name] = problem.headers[name]
     return response
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import ConfigurationError
 from ..settings import Settings
 from .serializer import ByteSerializer
 
-_NAMED = ("memory", "RedisCache", "SimpleCache", "NullCache")
 _REDIS_TIMEOUT_S = 0.5
 """A cache that takes longer than this is slower than most tiles."""
 
@@ -16,13 +14,10 @@ _REDIS_TIMEOUT_S = 0.5
 def cache_config(settings: Settings) -> dict[str, Any]:
     """The configuration for `flask_caching.Cache`. Wins over what the application's own configuration says.
 
-    `memory` is our class; a name with a dot is the path of somebody's own class. ConfigurationError for backends that
-    unpickle what they hold: whoever can write there could have code executed here.
+    `memory` is our class. flask-caching has more backends than the settings allow; those unpickle what they hold:
+    whoever can write there could have code executed here.
     """
     kind = settings.cache_type
-    if kind not in _NAMED and "." not in kind:
-        raise ConfigurationError(
-            f"CACHE_TYPE: must be one of {', '.join(_NAMED)} or the path of a class, not {kind!r}")
     config: dict[str, Any] = {
         # The package is called `app` in the checkout and `flagstone` where it is installed.
         "CACHE_TYPE": f"{__package__}.memory.MemoryCache" if kind == "memory" else kind,
@@ -31,7 +26,7 @@ def cache_config(settings: Settings) -> dict[str, Any]:
         "CACHE_OPTIONS": {},
         "CACHE_NO_NULL_WARNING": True,
         # For what keeps bytes in memory, or nothing, flask-caching warns that there is nothing to serialize.
-        "CACHE_SERIALIZER": None if kind in ("memory", "NullCache") else ByteSerializer(),
+        "CACHE_SERIALIZER": ByteSerializer() if kind == "RedisCache" else None,
         "FLAGSTONE_CACHE_MEMORY_MB": settings.cache_memory_mb,
     }
     if kind == "RedisCache":

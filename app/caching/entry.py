@@ -7,7 +7,6 @@ The frame is ours and no pickle: whoever can write to the cache must not get cod
     B   flags      bit 0: a limit cut features
     H   bytes of the version text
     I   bytes of the body
-    Q   bytes of the uncompressed tile
     d   when the tile was made, unix seconds
     16s hash of the uncompressed tile
     ... version text (UTF-8), body (one gzip stream, or nothing for an empty tile)
@@ -23,16 +22,16 @@ from typing import NamedTuple
 
 from isal import igzip, isal_zlib
 
-_HEADER = struct.Struct(">4sBBHIQd16s")
+_HEADER = struct.Struct(">4sBBHId16s")
 _CRC = struct.Struct(">I")
 _MAGIC = b"FsTl"
-_LAYOUT = 1
+_LAYOUT = 2
 _LIMITED = 1
 _HASH_BYTES = 16
 
 
 class Entry(NamedTuple):
-    """An encoded tile. `body` is one gzip stream, `b""` for an empty tile; `raw_size` is its size inflated, in bytes.
+    """An encoded tile. `body` is one gzip stream, `b""` for an empty tile.
 
     `etag` is the hash of the uncompressed tile in hexadecimal, the same from every worker, without quotes and
     without a content coding. `made_at` is in unix seconds.
@@ -43,13 +42,12 @@ class Entry(NamedTuple):
     made_at: float
     version: str
     limited: bool
-    raw_size: int
 
     @classmethod
     def of(cls, raw: bytes, limited: bool, made_at: float, version: str) -> Entry:
         """Compress a tile once, for the cache and every client. Equal tiles give equal bytes: no time in the stream."""
         body = igzip.compress(raw, 1, mtime=0) if raw else b""
-        return cls(body, blake2b(raw, digest_size=_HASH_BYTES).hexdigest(), made_at, version, limited, len(raw))
+        return cls(body, blake2b(raw, digest_size=_HASH_BYTES).hexdigest(), made_at, version, limited)
 
     def raw(self) -> bytes:
         """The uncompressed tile, for a client that takes no gzip."""
@@ -59,7 +57,7 @@ class Entry(NamedTuple):
         """The entry as bytes for a cache."""
         version = self.version.encode()
         header = _HEADER.pack(
-            _MAGIC, _LAYOUT, _LIMITED if self.limited else 0, len(version), len(self.body), self.raw_size, self.made_at,
+            _MAGIC, _LAYOUT, _LIMITED if self.limited else 0, len(version), len(self.body), self.made_at,
             bytes.fromhex(self.etag),
         )  # fmt: skip
         content = b"".join((header, version, self.body))
@@ -70,7 +68,7 @@ class Entry(NamedTuple):
         """The entry in a frame; None for anything else, whoever wrote it."""
         if len(frame) < _HEADER.size + _CRC.size:
             return None
-        magic, layout, flags, version_size, body_size, raw_size, made_at, etag = _HEADER.unpack_from(frame)
+        magic, layout, flags, version_size, body_size, made_at, etag = _HEADER.unpack_from(frame)
         if magic != _MAGIC or layout != _LAYOUT:
             return None
         body_at = _HEADER.size + version_size
@@ -84,4 +82,4 @@ class Entry(NamedTuple):
             version = frame[_HEADER.size : body_at].decode() if version_size else ""
         except UnicodeDecodeError:
             return None
-        return cls(frame[body_at:end], etag.hex(), made_at, version, bool(flags & _LIMITED), raw_size)
+        return cls(frame[body_at:end], etag.hex(), made_at, version, bool(flags & _LIMITED))

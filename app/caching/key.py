@@ -13,7 +13,7 @@ from ..layers.identity import Identity
 _FORMAT = "t1"
 """Raised when the meaning of a key, or of what lies under it, changes: old entries are then never found."""
 _MOST = 200
-"""Longest key, in bytes. memcached takes 250, and the backend's own prefix comes before ours."""
+"""Longest key, in bytes: most tiles are small, and names have up to 63 characters, three bytes each once escaped."""
 _SAFE = "*,+"
 """What stays as it is beside letters, digits and `_.-~`. None of the signs that divide a key: `: / & = ; !`."""
 _is_safe = re.compile(rf"[A-Za-z0-9_.~{re.escape(_SAFE)}-]*", re.ASCII).fullmatch

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .. import metrics
-from ..errors import TileTimeout, Unavailable
+from ..errors import TileTimeout, Unavailable, copied
 
 T = TypeVar("T")
 
@@ -44,8 +44,11 @@ class SingleFlight:
         self._waiting = 0
         self._lock = threading.Lock()
 
-    def do(self, key: str, make: Callable[[], T]) -> T:
-        """What `make` returns or raises; of equal keys at the same time only the first one's is called."""
+    def do(self, key: str, make: Callable[[], T], until: float | None = None) -> T:
+        """What `make` returns or raises; of equal keys at the same time only the first one's is called.
+
+        Who waits for another's waits no longer than `until` (of time.monotonic).
+        """
         with self._lock:
             flight = self._flights.get(key)
             leads = flight is None
@@ -53,10 +56,10 @@ class SingleFlight:
                 flight = self._flights[key] = _Flight()
         if leads:
             return self._lead(key, flight, make)
-        self._wait(flight)
+        self._wait(flight, until)
         if flight.error is not None:
             # One exception raised in many threads would gather all their tracebacks.
-            raise _copy(flight.error) from flight.error
+            raise copied(flight.error) from flight.error
         metrics.CACHE_SHARED.inc()
         value: T = flight.value
         return value
@@ -78,13 +81,15 @@ class SingleFlight:
             flight.landed.set()
         return value
 
-    def _wait(self, flight: _Flight) -> None:
+    def _wait(self, flight: _Flight, latest: float | None) -> None:
         with self._lock:
             seated = self._waiting < self._max_waiting
             if seated:
                 self._waiting += 1
         try:
             until = flight.started + (self._timeout_s if seated else _GRACE_S)
+            if latest is not None:
+                until = min(until, latest)
             landed = flight.landed.wait(max(0.0, until - time.monotonic()))
         finally:
             if seated:
@@ -95,10 +100,3 @@ class SingleFlight:
         if seated:
             raise TileTimeout("Another request's query for the same tile took too long.")
         raise Unavailable("Many requests wait for this tile already.")
-
-
-def _copy(error: Exception) -> Exception:
-    # Not copy.copy: it calls the constructor with `args`, and ours take other arguments.
-    copied = type(error).__new__(type(error), *error.args)
-    copied.__dict__.update(error.__dict__)
-    return copied

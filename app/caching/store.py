@@ -13,6 +13,3 @@ class ByteStore(Protocol):
 
     def set(self, key: str, value: bytes, timeout: int, /) -> Any:
         """Keep the bytes for `timeout` seconds, or less where room is short."""
-
-    def delete(self, key: str, /) -> Any:
-        """Forget the key."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -34,8 +35,11 @@ class TileCache:
         self._warned_at: float | None = None
         self._warning_lock = threading.Lock()
 
-    def get(self, key: str) -> Entry | None:
-        """The entry under this key; None where there is none or the store gave no answer."""
+    def get(self, key: str, made_after: float = -math.inf) -> Entry | None:
+        """The entry under this key; None where there is none, it is older, or the store gave no answer.
+
+        `made_after` is in unix seconds, as `Entry.made_at`.
+        """
         if not self._reading.lets_through():
             metrics.CACHE_ERRORS.inc()
             return None
@@ -56,6 +60,9 @@ class TileCache:
         if entry is None:
             metrics.CACHE_ERRORS.inc()
             self._failed("holds a value that is not a tile", None)
+            return None
+        if entry.made_at <= made_after:
+            metrics.CACHE_MISSES.inc()
             return None
         metrics.CACHE_HITS.inc()
         return entry

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from flask.cli import AppGroup
 
 from ..backend import Backend
-from ..blueprints.access import backend
 from ..documents.catalog import KINDS
-from ..errors import FlagstoneError, NotFound
-from ..layers.bounds import Bounds
+from ..errors import NotFound
 from ..layers.identity import ANONYMOUS
 from ..layers.relation import RelationLayer
+from .session import served
 from .tables import FORMAT, print_table
 
 group = AppGroup("catalog", help="Layers: which there are, and why others are not.")
-
-_T = TypeVar("_T")
 
 
 @group.command("list")
@@ -28,7 +24,8 @@ _T = TypeVar("_T")
 @FORMAT
 def list_layers(rejected: bool, form: str) -> None:
     """List the layers of every role, or with --rejected what was left out."""
-    catalog = _asked(lambda there: there.catalog.catalog())
+    with served() as there:
+        catalog = there.catalog.catalog()
     if rejected:
         documents = [
             {"schema": left.schema, "name": left.name, "kind": KINDS[left.kind], "column": left.column, "reason": left.reason}
@@ -48,13 +45,10 @@ def list_layers(rejected: bool, form: str) -> None:
 @FORMAT
 def show(layer: str, form: str) -> None:
     """Show one LAYER: its columns, key, extent, readers."""
-
-    def read(there: Backend) -> tuple[RelationLayer, Bounds | None]:
+    with served() as there:
         found = _layer(there, layer)
         # A person on a terminal waits for the rows; a page does not.
-        return found, there.catalog.extent(found, wait_s=there.settings.extent_timeout_ms / 1000 + 1)
-
-    found, extent = _asked(read)
+        extent = there.catalog.extent(found, wait_s=there.settings.extent_timeout_ms / 1000 + 1)
     document = {
         **_line(found),
         "title": found.title,
@@ -62,7 +56,7 @@ def show(layer: str, form: str) -> None:
         "attribution": found.attribution,
         "geometry_column": found.geometry.name,
         "is_geography": found.geometry.is_geography,
-        "crs": found.geometry.crs.definition if found.geometry.crs else None,
+        "crs": found.geometry.crs.definition,
         "extent": extent.as_list() if extent else None,
         "has_ctid": found.has_ctid,
         "runs_code": found.runs_code,
@@ -92,7 +86,7 @@ def _line(layer: RelationLayer) -> dict[str, Any]:
         "id": layer.id,
         "kind": KINDS[layer.kind],
         "type": layer.geometry.type,
-        "srid": layer.geometry.crs.srid if layer.geometry.crs else 0,
+        "srid": layer.geometry.crs.srid,
         "rows": layer.estimated_rows,
         "key": list(layer.key),
         "readers": sorted(layer.readers),
@@ -109,19 +103,6 @@ def _layer(there: Backend, asked: str) -> RelationLayer:
         if found is None:
             raise
         return found
-
-
-def _asked(question: Callable[[Backend], _T]) -> _T:
-    there = backend()
-    try:
-        return question(there)
-    except NotFound as error:
-        near = f" Did you mean {', '.join(error.nearest)}?" if error.nearest else ""
-        raise click.ClickException(f"{error}{near}") from error
-    except FlagstoneError as error:
-        raise click.ClickException(str(error)) from error
-    finally:
-        there.close()
 
 
 def _text(value: Any) -> str:

@@ -9,8 +9,8 @@ import click
 from flask.cli import AppGroup
 
 from ..blueprints.access import backend
-from ..errors import FlagstoneError
 from ..settings import Settings
+from .session import served
 from .tables import FORMAT, print_table
 
 group = AppGroup("config", help="Settings: what is in force, and whether it works.")
@@ -31,18 +31,14 @@ def show(form: str) -> None:
 @group.command("check")
 def check() -> None:
     """Connect, and say what would keep Flagstone from serving this database."""
-    there = backend()
-    try:
+    with served() as there:
         there.pool.ping()
         catalog = there.catalog.catalog()
-    except FlagstoneError as error:
-        raise click.ClickException(str(error)) from error
-    finally:
-        there.close()
     click.echo(f"database {catalog.database}, login {catalog.login}, PostGIS {catalog.postgis.full}")
     click.echo(f"{len(catalog.layers)} layers, {len(catalog.rejected)} relations left out")
     if not catalog.layers:
-        raise click.ClickException("nothing to serve: `flask catalog list --rejected` says why")
+        why = "`flask catalog list --rejected` says why" if catalog.rejected else "no relation has a geometry column"
+        raise click.ClickException(f"nothing to serve: {why}")
 
 
 def _text(value: Any) -> str:

@@ -13,16 +13,15 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from ..blueprints.access import backend
 from ..errors import FlagstoneError
 from ..repository import sample as repository
-from ..repository.pool import conninfo
+from ..repository.conninfo import conninfo
+from .session import sentence
+from .tables import FORMAT
 
 group = AppGroup("sample", help="Real data to look at, in a schema of its own.")
 
 
 @group.command("load")
-@click.option(
-    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True,
-    help="How the loaded relations are listed.",
-)  # fmt: skip
+@FORMAT
 def load(form: str) -> None:
     """Load countries, cities and Liechtenstein into schema sample.
 
@@ -41,7 +40,7 @@ def load(form: str) -> None:
 
             rows = repository.load(conninfo(backend().settings), report)
     except FlagstoneError as error:
-        raise click.ClickException("\n".join([str(error), *getattr(error, "__notes__", [])])) from error
+        raise click.ClickException("\n".join([sentence(error, backend().settings), *getattr(error, "__notes__", [])])) from error
     if form == "json":
         click.echo(json.dumps({f"sample.{relation}": count for relation, count in rows.items()}, indent=2))
         return

@@ -1,4 +1,4 @@
-"""What commands share: the `--format` option, and a table for people."""
+"""Tables on a terminal, and the option that asks for JSON in their place."""
 
 from __future__ import annotations
 

@@ -11,11 +11,10 @@ import click
 from flask.cli import AppGroup
 
 from ..backend import Backend
-from ..blueprints.access import backend
 from ..blueprints.paths import asked_layers
-from ..errors import FlagstoneError
 from ..layers.identity import ANONYMOUS
 from ..layers.request import grid_for, tile_requests
+from .session import served
 from .tables import FORMAT, print_table
 
 group = AppGroup("tiles", help="Tiles, made as the server makes them.")
@@ -38,14 +37,9 @@ def get(
     layer: str, z: str, x: str, y: str, grid: str | None, columns: str | None, limit: str | None, output: Path | None, form: str
 ) -> None:
     """Make one tile of LAYER (or LAYER,LAYER): write it to a file, or print its features."""
-    there = backend()
     arguments = {name: [value] for name, value in (("columns", columns), ("limit", limit)) if value is not None}
-    try:
+    with served() as there:
         raw, limited = _made(there, layer, grid, (z, x, y), arguments)
-    except FlagstoneError as error:
-        raise click.ClickException(str(error)) from error
-    finally:
-        there.close()
     if limited:
         click.echo("the limit cut this tile", err=True)
     if output is not None:

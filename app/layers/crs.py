@@ -52,6 +52,11 @@ def is_known(definition: str) -> bool:
     return _projection(definition) is not None
 
 
+def is_on_earth(definition: str) -> bool:
+    """Whether PROJ can turn it into longitude and latitude: a plan of a hall has a CRS too."""
+    return _transformer(definition, "EPSG:4326") is not None
+
+
 @lru_cache(maxsize=512)
 def _transformer(source: str, target: str) -> pyproj.Transformer | None:
     one, other = _projection(source), _projection(target)

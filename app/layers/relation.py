@@ -55,18 +55,19 @@ class RelationLayer:
     has_ctid: bool = True
     runs_code: bool = False
     """Whether reading it runs other people's functions (a view over a volatile function)."""
-    other_geometries: tuple[str, ...] = ()
+    definition: str = ""
+    """Another text whenever a view's definition, or the row security of a table, becomes another."""
     is_first_geometry: bool = True
-    geometry_description: str | None = None
     id: str = field(init=False)
 
     def __post_init__(self) -> None:
         column = None if self.is_first_geometry else self.geometry.name
         object.__setattr__(self, "id", layer_id(self.schema, self.name, column))
 
-    @cached_property
-    def column_names(self) -> tuple[str, ...]:
-        return tuple(column.name for column in self.columns)
+    @property
+    def key_is_never_null(self) -> bool:
+        """Whether the key tells every row from every other: a materialized view's unique index takes many NULLs."""
+        return self.kind != "m"
 
     def key_for(self, identity: Identity) -> tuple[str, ...]:
         """The key, where this identity may read all of it; else none."""
@@ -105,6 +106,7 @@ class RelationLayer:
         """
         definition = (
             self.id, self.oid, self.kind, self.geometry, self.columns, self.key, self.has_ctid, self.runs_code,
+            self.definition,
             sorted((role, None if names is None else tuple(sorted(names))) for role, names in self.readers.items()),
         )  # fmt: skip
         return hashlib.blake2b(repr(definition).encode(), digest_size=8).hexdigest()

@@ -37,9 +37,9 @@ class TileRequest(NamedTuple):
     @property
     def parameters(self) -> tuple[tuple[str, str], ...]:
         """The parameters in one canonical order, for the cache key: equal tiles have equal ones."""
-        # `*` cannot be mistaken for a list: that begins with its length.
+        # Each name with its length before it: no list can be read as another one, or as `*`.
         everything = self.columns == self.layer.columns
-        names = "*" if everything else "\x1f".join((str(len(self.columns)), *(column.name for column in self.columns)))
+        names = "*" if everything else "".join([f"{len(column.name)}.{column.name}" for column in self.columns])
         return (("columns", names), ("size", f"{self.resolution}+{self.buffer}"), ("limit", str(self.limit)))
 
 

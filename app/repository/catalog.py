@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from ..errors import NotFound
 from ..layers.identity import Identity
@@ -35,7 +34,6 @@ class Catalog:
     postgis: PostGIS
     database: str
     login: str
-    loaded_at: datetime
     schema_order: tuple[str, ...] = ("public",)
     notices: tuple[str, ...] = ()
     _by_id: dict[str, RelationLayer] = field(init=False, repr=False, compare=False)

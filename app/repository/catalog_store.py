@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Sequence
-from concurrent.futures import Future
 
 from ..errors import FlagstoneError
 from ..layers.bounds import Bounds
@@ -15,6 +13,7 @@ from ..layers.relation import RelationLayer
 from ..settings import Settings
 from . import discovery
 from .catalog import Catalog
+from .catalog_loads import CatalogLoads
 from .extents import Extents
 from .pool import Pool
 from .postgis import PostGIS
@@ -43,8 +42,8 @@ class CatalogStore:
         self._alone: dict[tuple[str, Identity], RelationLayer] = {}
         self._failure: str | None = None
         self._lock = threading.Lock()
-        self._running: Future[Catalog] | None = None
-        self._last_start = float("-inf")
+        # A quarter of the threads: half of them may wait at the same time for tiles that others make.
+        self._loads = CatalogLoads(self._load, seats=max(1, settings.threads // 4))
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
 
@@ -84,21 +83,19 @@ class CatalogStore:
         return self._postgis or self.catalog().postgis
 
     def catalog(self) -> Catalog:
-        """The complete snapshot; waits for the first load and raises what made it fail."""
-        snapshot = self._snapshot
-        return self.reload() if snapshot is None else snapshot
+        """The complete snapshot. Waits for the first load, for some seconds; raises what made it fail."""
+        return self._snapshot or self._loads.first()
 
     def layer(self, asked: str, identity: Identity) -> RelationLayer:
         """The layer of an id or bare name for this identity; NotFound, DatabaseDown and the like.
 
         Before the first load it is looked up alone. After it, an unknown name makes the catalog load again, where
-        the last load is some seconds ago: the table may be new.
+        the last load is some seconds ago: the table may be new. Few wait for that; the others hear what is known.
         """
         snapshot = self._snapshot
         if snapshot is None:
             return self._layer_alone(asked, identity) or self.catalog().layer(asked, identity)
-        found = snapshot.find(asked, identity)
-        return found or self.reload_if_due().layer(asked, identity)
+        return snapshot.find(asked, identity) or self.reload_if_due().layer(asked, identity)
 
     def extent(self, layer: RelationLayer, *, wait_s: float = _EXTENT_WAIT_S) -> Bounds | None:
         """The layer's bounds in longitude and latitude: declared, else from statistics, else from its rows.
@@ -113,39 +110,22 @@ class CatalogStore:
         return self._extents.extents(layers, self.postgis.schema)
 
     def reload_if_due(self) -> Catalog:
-        """The snapshot, a new one where the last load began long enough ago. A failed load gives the old one."""
-        with self._lock:
-            interval = self._settings.catalog_miss_interval_s
-            due = self._running is not None or time.monotonic() - self._last_start >= interval
-            snapshot = self._snapshot
-        if snapshot is None:
-            return self.catalog()
-        if not due:
-            return snapshot
-        try:
-            return self.reload()
-        except FlagstoneError:
-            return snapshot
+        """The snapshot; a new one where the last load ended some seconds ago and a new one is quick."""
+        if self._snapshot is not None:
+            self._loads.renew(self._settings.catalog_miss_interval_s)
+        return self.catalog()
 
     def reload(self) -> Catalog:
         """Load the catalog and swap it in. Who comes while a load runs waits for that one and shares its outcome."""
-        with self._lock:
-            running = self._running
-            if running is None:
-                mine = self._running = Future()
-                self._last_start = time.monotonic()
-        if running is not None:
-            return running.result()
+        return self._loads.whole()
+
+    def _load(self) -> Catalog:
         try:
             catalog = discovery.load(self._pool, self._settings, self._snapshot)
-        except BaseException as error:
+        except Exception as error:
             self._failed(error)
-            self._running = None
-            mine.set_exception(error)
             raise
         self._swap(catalog)
-        self._running = None
-        mine.set_result(catalog)
         return catalog
 
     def _swap(self, catalog: Catalog) -> None:
@@ -165,7 +145,7 @@ class CatalogStore:
         self._failure = None
         self._alone.clear()
 
-    def _failed(self, error: BaseException) -> None:
+    def _failed(self, error: Exception) -> None:
         reason = str(error) if isinstance(error, FlagstoneError) else f"{type(error).__name__} in Flagstone itself"
         # One line for an outage, not one for each attempt.
         if reason != self._failure and not self._stop.is_set():

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import Any
-
-from psycopg import Connection
 
 from ..layers.identity import Identity
 from ..layers.names import RESERVED, relation_candidates
@@ -15,6 +11,7 @@ from ..layers.relation import RelationLayer
 from ..settings import Settings
 from . import postgis, reference_systems, relations, selection, views
 from .catalog import Catalog, Rejected
+from .connection import BoundedConnection
 from .pool import Pool
 from .postgis import Database, PostGIS
 from .relations import LayerBuilder, Relation, ViewFacts
@@ -22,7 +19,7 @@ from .srid_samples import SridSamples
 from .statements import statement
 
 _WHAT = "the catalog"
-_TIMEOUT_S = 30
+_TIMEOUT_MS = 30_000
 """The tile's statement timeout may be far too short for a catalog of many thousand relations."""
 
 
@@ -35,7 +32,8 @@ def load(pool: Pool, settings: Settings, before: Catalog | None = None) -> Catal
         with _transaction(pool, connection):
             database = postgis.find(connection)
             found = relations.read(connection)
-        return _Discovery(pool, settings, connection, database, before).catalog(found)
+            running_code = relations.running_code(connection)
+        return _Discovery(pool, settings, connection, database, running_code, before).catalog(found)
 
 
 def look_up(pool: Pool, settings: Settings, asked: str, identity: Identity) -> tuple[RelationLayer | None, PostGIS]:
@@ -48,20 +46,20 @@ def look_up(pool: Pool, settings: Settings, asked: str, identity: Identity) -> t
         with _transaction(pool, connection):
             database = postgis.find(connection)
             found = relations.read(connection, _oids(connection, wanted))
-        catalog = _Discovery(pool, settings, connection, database).catalog(found)
+            running_code = relations.running_code(connection) if found else frozenset()
+        catalog = _Discovery(pool, settings, connection, database, running_code).catalog(found)
     return catalog.find(asked, identity), database.postgis
 
 
 @contextmanager
-def _transaction(pool: Pool, connection: Connection[Any]) -> Iterator[None]:
-    with pool.transaction(connection):
-        connection.execute(f"SET LOCAL statement_timeout = '{_TIMEOUT_S}s'")
+def _transaction(pool: Pool, connection: BoundedConnection) -> Iterator[None]:
+    with pool.transaction(connection, timeout_ms=_TIMEOUT_MS):
         # The statements of sql/ name the system's own tables and functions without their schema.
         connection.execute("SET LOCAL search_path = pg_catalog")
         yield
 
 
-def _oids(connection: Connection[Any], wanted: Sequence[tuple[str, str]]) -> list[int]:
+def _oids(connection: BoundedConnection, wanted: Sequence[tuple[str, str]]) -> list[int]:
     # PostgreSQL's text holds no NUL and no lone surrogate; a name with one exists nowhere.
     usable = [pair for pair in wanted if "\0" not in (text := "".join(pair)) and not _has_surrogate(text)]
     names = {"schemas": [schema for schema, _ in usable], "names": [name for _, name in usable]}
@@ -79,10 +77,12 @@ class _Discovery:
         self,
         pool: Pool,
         settings: Settings,
-        connection: Connection[Any],
+        connection: BoundedConnection,
         database: Database,
+        running_code: Set[int],
         before: Catalog | None = None,
     ) -> None:
+        self._running_code = running_code
         self._before = before
         self._pool = pool
         self._settings = settings
@@ -94,19 +94,19 @@ class _Discovery:
         accepted = [relation for relation in found if not self._refused(relation)]
         known = self._before.layers if self._before else ()
         facts = views.read(
-            self._pool, self._connection, accepted,
-            {layer.oid: ViewFacts(layer.key, layer.runs_code) for layer in known if layer.kind == "v"},
+            self._pool, self._connection, accepted, self._running_code,
+            {layer.oid: ViewFacts(layer.key, layer.runs_code, layer.definition) for layer in known if layer.kind == "v"},
         )  # fmt: skip
         srids = self._srids(accepted)
         used = {srid for by_column in srids.values() for srid in by_column.values()}
         systems = reference_systems.read(self._pool, self._connection, self._database.postgis.schema, used)
-        builder = LayerBuilder(self._database.login, systems)
+        builder = LayerBuilder(self._database.login, systems, self._running_code)
         layers: dict[int, list[RelationLayer]] = {}
         for relation in accepted:
             by_column = srids[relation.oid]
             for column, srid in by_column.items():
                 if srid not in systems:
-                    self._reject(relation, f"SRID {srid} is not in spatial_ref_sys", column)
+                    self._reject(relation, f"SRID {srid} has no definition in spatial_ref_sys that PROJ can use", column)
             usable = {column: srid for column, srid in by_column.items() if srid in systems}
             layers[relation.oid] = list(builder.layers(relation, usable, facts.get(relation.oid)))
         self._leave_partitions(accepted, layers)
@@ -116,7 +116,6 @@ class _Discovery:
             postgis=self._database.postgis,
             database=self._database.name,
             login=self._database.login,
-            loaded_at=datetime.now(UTC),
             schema_order=self._settings.schema_order,
             notices=self._database.notices,
         )
@@ -143,7 +142,7 @@ class _Discovery:
                 else:
                     untyped.append((relation, column.name))
         known = self._before.layers if self._before else ()
-        before = {(layer.oid, layer.geometry.name): layer.geometry.crs.srid for layer in known if layer.geometry.crs}
+        before = {(layer.oid, layer.geometry.name): layer.geometry.crs.srid for layer in known}
         samples = SridSamples(
             self._pool, self._connection, self._database.postgis.schema, self._database.login
         ).read(untyped, before)

@@ -14,7 +14,8 @@ from ..errors import FlagstoneError
 from ..layers.bounds import Bounds
 from ..layers.relation import RelationLayer
 from ..settings import Settings
-from .lonlat_extent import lonlat_extent, reader
+from .column_reader import column_reader
+from .lonlat_extent import lonlat_extent
 from .pool import Pool, read_only
 
 log = logging.getLogger(__name__)
@@ -118,7 +119,7 @@ class ExactExtents:
             extent=postgis("st_extent"), geometry=geometry, relation=sql.Identifier(layer.schema, layer.name),
         )  # fmt: skip
         # A transaction also for a plain table, because of the time limit.
-        with read_only(self._pool, reader(layer), f"the extent of {layer.id}", runs_code=True) as cursor:
-            cursor.execute(f"SET LOCAL statement_timeout = {self._timeout_ms}")
+        reader = column_reader(layer.readers, layer.geometry.name, layer.login)
+        with read_only(self._pool, reader, f"the extent of {layer.id}", timeout_ms=self._timeout_ms) as cursor:
             row = cursor.execute(query, prepare=False).fetchone()
         return lonlat_extent(row or (), layer.geometry.crs)

@@ -17,6 +17,7 @@ from ..errors import (
     AccessDenied,
     DatabaseDown,
     LayerChanged,
+    LayerLocked,
     PoolExhausted,
     QueryFailed,
     TileTimeout,
@@ -33,7 +34,7 @@ _CHANGED = (
     sql.UndefinedColumn,
     sql.UndefinedObject,
     sql.InvalidSchemaName,
-    # A column of another type now: the statement's casts do not fit, or its values.
+    # A column of another type now: the statement's casts do not fit, or its values. A view can fail so with no change.
     sql.UndefinedFunction,
     sql.CannotCoerce,
     sql.DatatypeMismatch,
@@ -47,17 +48,21 @@ _CHANGED = (
 @contextmanager
 def translated(what: str) -> Iterator[None]:
     """Errors of psycopg and its pool inside the block are raised as Flagstone's; `what` names the layer or the task."""
+    subject = what[:1].upper() + what[1:]
     try:
         yield
     except (PoolTimeout, TooManyRequests) as error:
         POOL_REFUSALS.inc()
         raise PoolExhausted("No database connection could be had in time.") from error
-    except (sql.QueryCanceled, sql.LockNotAvailable) as error:
-        raise TileTimeout(f"{what} took longer than the statement timeout.") from error
+    except sql.LockNotAvailable as error:
+        raise LayerLocked(f"{subject} is locked by another session.") from error
+    except sql.QueryCanceled as error:
+        raise TileTimeout(f"{subject} took longer than the statement timeout.") from error
     except _CHANGED as error:
-        raise LayerChanged(f"{what} changed since the catalog was read.") from error
+        log.warning("the database does not know %s as the catalog does: %s", what, _first_line(error))
+        raise LayerChanged(f"{subject} changed since the catalog was read.") from error
     except sql.InsufficientPrivilege as error:
-        raise AccessDenied(f"{what} may not be read with this login.") from error
+        raise AccessDenied(f"{subject} may not be read with this login.") from error
     except (PoolClosed, psycopg.OperationalError, psycopg.InterfaceError) as error:
         if getattr(error, "sqlstate", None) is not None and not isinstance(error, _SERVER_GOES):
             # The server is there and says so itself: a foreign server is not, or memory or disk is short.

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Self
 
-from psycopg import Connection, Cursor, OperationalError, ProgrammingError, sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg import Connection, Cursor, sql
+from psycopg.errors import InternalError_ as InternalError
+from psycopg.errors import QueryCanceled
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from ..errors import ConfigurationError
 from ..layers.identity import Identity
-from ..settings import Settings
+from ..settings import SILENCE_S, Settings
+from .connection import Attempts, BoundedConnection, NoAnswer
+from .conninfo import conninfo
 from .faults import translated
 
 # What would otherwise differ between databases and change a tile's bytes, and what a read never needs.
@@ -29,6 +30,7 @@ _SESSION = {
 }
 
 
+_LOCK_MS = 1000
 # The tile query's LATERAL steps see each row once; remembering them cost 3 µs a row (PostgreSQL 14 and later do).
 _SINCE_14 = {"enable_memoize": "off"}
 
@@ -40,22 +42,26 @@ class Pool:
         self.transaction_pooling = settings.transaction_pooling
         self._settings = settings
         self._conninfo = conninfo(settings)
-        self._session = {**_SESSION, "statement_timeout": f"{settings.statement_timeout_ms}ms"}
+        limit_ms = settings.statement_timeout_ms
+        # Who waits behind ALTER TABLE or VACUUM FULL holds a connection and a thread for nothing.
+        self._session = {**_SESSION, "statement_timeout": f"{limit_ms}ms", "lock_timeout": f"{min(limit_ms, _LOCK_MS)}ms"}
+        self._limit_s = settings.statement_timeout_ms / 1000
+        self.tile_limit_s = settings.tile_limit_s
         self.database = ""
         """Where the connections lead, as `host:port/database`; known once there was one. Part of every cache key."""
-        self._refused = False
-        """Whether the last attempt to connect failed: then a wait that was too long is an outage, not a crowd."""
-        self._pool: ConnectionPool[Connection[TupleRow]] | None = None
+        self._attempts = Attempts()
+        self._pool: ConnectionPool[BoundedConnection] | None = None
         self._lock = threading.Lock()
 
-    def open(self) -> ConnectionPool[Connection[TupleRow]]:
+    def open(self) -> ConnectionPool[BoundedConnection]:
         """The open pool; opening it connects in the background and does not wait."""
         with self._lock:
             if self._pool is None:
                 settings = self._settings
                 pool = ConnectionPool(
                     self._conninfo,
-                    connection_class=self._watched(),
+                    connection_class=BoundedConnection,
+                    kwargs={"attempts": self._attempts, "patience_s": self._limit_s + SILENCE_S},
                     min_size=min(settings.pool_min_size, settings.connections),
                     max_size=settings.connections,
                     timeout=settings.pool_timeout_ms / 1000,
@@ -79,30 +85,12 @@ class Pool:
             pool.close(timeout=2)
 
     def ping(self) -> None:
-        """One round trip; DatabaseDown or PoolExhausted where the database does not answer."""
+        """One round trip; DatabaseDown or PoolExhausted where the database does not answer within seconds."""
         with self.borrowed("the database") as connection:
+            connection.patience_s = SILENCE_S
             connection.execute("SELECT 1")
 
-    def replace_broken(self) -> None:
-        """Look at every idle connection and replace those that the server closed."""
-        if self._pool is not None:
-            self._pool.check()
-
-    def _watched(self) -> type[Connection[TupleRow]]:
-        """A connection class that tells this pool how connecting went; psycopg_pool keeps that to its log."""
-        owner = self
-
-        class Watched(Connection[TupleRow]):
-            @classmethod
-            def connect(cls, *args: Any, **kwargs: Any) -> Self:
-                owner._refused = True
-                made = super().connect(*args, **kwargs)
-                owner._refused = False
-                return made
-
-        return Watched
-
-    def _configure(self, connection: Connection[TupleRow]) -> None:
+    def _configure(self, connection: BoundedConnection) -> None:
         info = connection.info
         self.database = f"{info.host}:{info.port}/{info.dbname}"
         connection.autocommit = True
@@ -113,8 +101,8 @@ class Pool:
             connection.execute("SET default_transaction_read_only = on")
             connection.execute(self._set_config(connection, local=False))
 
-    def _set_config(self, connection: Connection[TupleRow], *, local: bool) -> sql.Composed:
-        values = self._session | (_SINCE_14 if connection.info.server_version >= 140_000 else {})
+    def _set_config(self, connection: Connection[TupleRow], *, local: bool, **others: str) -> sql.Composed:
+        values = self._session | (_SINCE_14 if connection.info.server_version >= 140_000 else {}) | others
         calls = [
             sql.SQL("pg_catalog.set_config({}, {}, {})").format(sql.Literal(name), sql.Literal(value), sql.Literal(local))
             for name, value in values.items()
@@ -122,60 +110,95 @@ class Pool:
         return sql.SQL("SELECT {}").format(sql.SQL(", ").join(calls))
 
     @contextmanager
-    def borrowed(self, what: str) -> Iterator[Connection[TupleRow]]:
-        """A connection in autocommit, errors translated; for `read_only` and for Flagstone's own catalog queries."""
+    def borrowed(self, what: str, *, until: float | None = None) -> Iterator[BoundedConnection]:
+        """A connection in autocommit, errors translated; for `read_only` and for Flagstone's own catalog queries.
+
+        `until` (of time.monotonic) bounds the wait for one; after it there is none.
+        """
         with translated(what):
             pool = self.open()
-            try:
-                connection = pool.getconn()
-            except PoolTimeout as error:
-                if self._refused:
-                    raise OperationalError("no connection could be made") from error
-                raise
+            connection = self._whole(pool, until)
             try:
                 yield connection
+            except InternalError:
+                # After PostGIS has failed to make a projection, the next good transform of the same session fails too.
+                connection.close()
+                raise
+            except NoAnswer:
+                # Those that lie in the pool led the same way. Each would cost a request its whole time.
+                pool.drain()
+                raise
             finally:
+                connection.patience_s = self._limit_s + SILENCE_S
                 pool.putconn(connection)
 
+    def _whole(self, pool: ConnectionPool[BoundedConnection], until: float | None) -> BoundedConnection:
+        """A connection of the pool that was not cut while it lay there, as all are when the database was restarted."""
+        while True:
+            left = pool.timeout if until is None else min(pool.timeout, until - time.monotonic())
+            if left <= 0:
+                raise QueryCanceled("the request's time is over")
+            try:
+                connection = pool.getconn(left)
+            except PoolTimeout as error:
+                if self._attempts.are_in_vain(pool.timeout / 2):
+                    raise NoAnswer("no connection could be made") from error
+                raise
+            if not connection.was_cut():
+                return connection
+            connection.close()
+            pool.putconn(connection)
+
+    def left_ms(self, until: float | None) -> int | None:
+        """Milliseconds that are left for a statement; None where that is not less than any statement may take."""
+        if until is None:
+            return None
+        left_s = until - time.monotonic()
+        return max(1, int(left_s * 1000)) if left_s < self._limit_s else None
+
     @contextmanager
-    def transaction(self, connection: Connection[TupleRow]) -> Iterator[None]:
-        """`BEGIN READ ONLY`, the settings, and always `ROLLBACK`: nothing that the block ran can outlive it."""
-        connection.execute("BEGIN READ ONLY")
+    def transaction(self, connection: BoundedConnection, *, timeout_ms: int | None = None) -> Iterator[None]:
+        """`BEGIN READ ONLY`, the settings, and always `ROLLBACK`: nothing that the block ran can outlive it.
+
+        `timeout_ms` is the time limit of its statements, where it is not that of a tile's.
+        """
+        others = {}
+        usual = connection.patience_s
+        if timeout_ms is not None:
+            others["statement_timeout"] = f"{timeout_ms}ms"
+            connection.patience_s = timeout_ms / 1000 + SILENCE_S
         try:
-            connection.execute(self._set_config(connection, local=True))
+            connection.execute("BEGIN READ ONLY")
+            connection.execute(self._set_config(connection, local=True, **others))
             yield
         finally:
             if not connection.closed:
                 connection.execute("ROLLBACK")
+            connection.patience_s = usual
 
 
 @contextmanager
-def read_only(pool: Pool, identity: Identity, what: str, *, runs_code: bool = False) -> Iterator[Cursor[TupleRow]]:
+def read_only(
+    pool: Pool,
+    identity: Identity,
+    what: str,
+    *,
+    runs_code: bool = False,
+    timeout_ms: int | None = None,
+    until: float | None = None,
+) -> Iterator[Cursor[TupleRow]]:
     """The one way for a request to read: a cursor with binary results that acts as the identity.
 
     Autocommit serves Flagstone's own statements on relations as the login itself. Everything else takes a
     transaction: in autocommit a function can switch read-only off for the next request on its connection.
+    So does a time limit of its own, which is `timeout_ms`, or what is left `until` then (of time.monotonic).
     """
-    with pool.borrowed(what) as connection:
-        if runs_code or pool.transaction_pooling or not identity.is_plain:
-            with pool.transaction(connection):
+    with pool.borrowed(what, until=until) as connection:
+        limit_ms = pool.left_ms(until) if timeout_ms is None else timeout_ms
+        if limit_ms is not None or runs_code or pool.transaction_pooling or not identity.is_plain:
+            with pool.transaction(connection, timeout_ms=limit_ms):
                 if identity.role is not None:
                     connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(identity.role)))
                 yield connection.cursor(binary=True)
         else:
             yield connection.cursor(binary=True)
-
-
-def conninfo(settings: Settings) -> str:
-    """What libpq gets: the settings' own values, and a name and a time limit where they give none."""
-    given = settings.conninfo
-    text = given.pop("conninfo", "")
-    try:
-        named = {**conninfo_to_dict(text), **given}
-    except ProgrammingError:
-        # Without its text and cause: libpq quotes what it could not read, and that may be a password.
-        raise ConfigurationError("DATABASE_URL is neither a PostgreSQL URL nor a conninfo.") from None
-    if not re.fullmatch(r"[\d,]*", str(named.get("port", ""))):
-        raise ConfigurationError("DATABASE_URL: the port is not a number.")
-    defaults: dict[str, str | int] = {"application_name": "flagstone", "connect_timeout": 5}
-    return make_conninfo(text, **given, **{name: value for name, value in defaults.items() if name not in named})

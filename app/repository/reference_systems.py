@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
-from psycopg import Connection
 from psycopg.errors import InsufficientPrivilege
 
-from ..layers.crs import Crs, is_known
+from ..layers.crs import Crs, is_known, is_on_earth
+from .connection import BoundedConnection
 from .pool import Pool
 from .statements import statement
 
 
-def read(pool: Pool, connection: Connection[Any], postgis_schema: str, srids: Collection[int]) -> dict[int, Crs]:
+def read(pool: Pool, connection: BoundedConnection, postgis_schema: str, srids: Collection[int]) -> dict[int, Crs]:
     """The systems of `spatial_ref_sys` with these SRIDs; what is not there, or nothing that PROJ can use, is missing.
 
     A definition that PROJ cannot use does harm beyond its layer: after PostGIS has failed to make a projection of it,
@@ -29,7 +28,7 @@ def read(pool: Pool, connection: Connection[Any], postgis_schema: str, srids: Co
         # Most SRIDs are EPSG's own numbers; the others stay unknown to a login that may not read the table.
         return {srid: Crs(srid, f"EPSG:{srid}") for srid in srids if is_known(f"EPSG:{srid}")}
     defined = {srid: Crs(srid, _definition(*columns)) for srid, *columns in rows}
-    return {srid: crs for srid, crs in defined.items() if is_known(crs.definition)}
+    return {srid: crs for srid, crs in defined.items() if is_on_earth(crs.definition)}
 
 
 def _definition(authority: str | None, code: int | None, wkt: str | None, proj4: str | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -33,7 +33,8 @@ class Relation:
     has_ctid: bool
     has_row_security: bool
     comment: str | None
-    geometries: list[tuple[str, bool, int, str | None]]
+    definition: str
+    geometries: list[tuple[str, bool, int]]
     columns: list[tuple[str, str, str, str, str | None]] | None
     key: list[str] | None
     readers: dict[str, list[str] | None] | None
@@ -45,8 +46,8 @@ class Relation:
     def spatial_columns(self) -> list[SpatialColumn]:
         """Its geometry columns with what their types say."""
         return [
-            SpatialColumn(name, *typmod.decode(modifier, is_geography=is_geography), is_geography, description)
-            for name, is_geography, modifier, description in self.geometries
+            SpatialColumn(name, *typmod.decode(modifier, is_geography=is_geography), is_geography)
+            for name, is_geography, modifier in self.geometries
         ]
 
 
@@ -57,14 +58,17 @@ class SpatialColumn(NamedTuple):
     type: str
     srid: int
     is_geography: bool
-    description: str | None
 
 
 class ViewFacts(NamedTuple):
-    """What a view's definition tells: the key of its table in the view's column names, and whether it runs code."""
+    """What a view's definition tells: the key of its table in the view's column names, and whether it runs code.
+
+    `definition` is another text whenever the view, one below it or the row security of a table below it changes.
+    """
 
     key: tuple[str, ...]
     runs_code: bool
+    definition: str
 
 
 def read(connection: Connection[Any], oids: list[int] | None = None) -> list[Relation]:
@@ -75,12 +79,18 @@ def read(connection: Connection[Any], oids: list[int] | None = None) -> list[Rel
         return cursor.execute(statement("relations"), {"relations": oids or []}, prepare=False).fetchall()
 
 
+def running_code(connection: Connection[Any]) -> frozenset[int]:
+    """Oids of relations that run somebody's function when they are read, for another reason than a view's definition."""
+    return frozenset(oid for (oid,) in connection.execute(statement("code_relations"), prepare=False))
+
+
 class LayerBuilder:
     """Makes layers of relations, and shares what is equal among them: 5,000 tables have few different columns."""
 
-    def __init__(self, login: str, systems: Mapping[int, Crs]) -> None:
+    def __init__(self, login: str, systems: Mapping[int, Crs], running_code: Set[int]) -> None:
         self._login = login
         self._systems = systems
+        self._running_code = running_code
         self._shared: dict[Any, Any] = {}
 
     def layers(
@@ -90,9 +100,8 @@ class LayerBuilder:
         said = comments.parse(relation.comment)
         columns = self._share(tuple(self._columns(relation.columns or [])))
         readers = self._readers(relation.readers or {})
-        spatial = relation.spatial_columns()
-        names = tuple(column.name for column in spatial)
-        for place, column in enumerate(spatial):
+        runs_code = relation.has_row_security or relation.oid in self._running_code
+        for place, column in enumerate(relation.spatial_columns()):
             if column.name not in srids:
                 continue
             crs = self._systems[srids[column.name]]
@@ -112,10 +121,9 @@ class LayerBuilder:
                 estimated_rows=relation.estimated_rows,
                 declared_bounds=said.bounds,
                 has_ctid=relation.has_ctid,
-                runs_code=relation.has_row_security or (view is not None and view.runs_code),
-                other_geometries=self._share(tuple(name for name in names if name != column.name)),
+                runs_code=runs_code or (view is not None and view.runs_code),
+                definition=relation.definition if view is None else view.definition,
                 is_first_geometry=place == 0,
-                geometry_description=column.description,
             )
 
     def _columns(self, rows: list[tuple[str, str, str, str, str | None]]) -> Iterator[Column]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psycopg
-from psycopg import Connection, sql
+from psycopg import sql
 
+from ..layers.identity import Identity
+from .column_reader import column_reader
+from .connection import BoundedConnection
 from .pool import Pool
 from .relations import Relation
 
@@ -32,7 +35,7 @@ Key = tuple[int, str]
 class SridSamples:
     """Looks at rows of untyped columns on one connection."""
 
-    def __init__(self, pool: Pool, connection: Connection[Any], postgis_schema: str, login: str) -> None:
+    def __init__(self, pool: Pool, connection: BoundedConnection, postgis_schema: str, login: str) -> None:
         self._pool = pool
         self._connection = connection
         self._postgis_schema = postgis_schema
@@ -54,23 +57,22 @@ class SridSamples:
 
     def _batches(self, asked: Sequence[tuple[Relation, str]]) -> Iterator[list[tuple[Relation, str]]]:
         """Many at once as one reader; views and foreign tables alone: those run functions, and ask other servers."""
-        together: dict[str, list[tuple[Relation, str]]] = {}
+        together: dict[Identity, list[tuple[Relation, str]]] = {}
         for pair in asked:
             if pair[0].kind in ("v", "f"):
                 yield [pair]
             else:
-                together.setdefault(self._reader(pair[0]), []).append(pair)
+                together.setdefault(self._reader(*pair), []).append(pair)
         for same in together.values():
             for start in range(0, len(same), _AT_ONCE):
                 yield same[start : start + _AT_ONCE]
 
-    def _reader(self, relation: Relation) -> str:
-        readers = relation.readers or {}
-        return self._login if self._login in readers else min(readers)
+    def _reader(self, relation: Relation, column: str) -> Identity:
+        return column_reader(relation.readers or {}, column, self._login)
 
     def _sampled(self, batch: list[tuple[Relation, str]]) -> list[Sample]:
         try:
-            with self._pool.transaction(self._connection):
+            with self._pool.transaction(self._connection, timeout_ms=_ONE_MS):
                 return [_judged(srids) for srids in self._srids(batch)]
         except psycopg.Error as error:
             if self._connection.closed:
@@ -82,10 +84,9 @@ class SridSamples:
             return [_failure(f"its rows cannot be read (SQLSTATE {error.sqlstate})")]
 
     def _srids(self, batch: list[tuple[Relation, str]]) -> list[list[int]]:
-        self._connection.execute(f"SET LOCAL statement_timeout = {_ONE_MS}")
-        reader = self._reader(batch[0][0])
-        if reader != self._login:
-            self._connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(reader)))
+        role = self._reader(*batch[0]).role
+        if role is not None:
+            self._connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
         arrays = sql.SQL(", ").join(self._distinct_srids(relation, column) for relation, column in batch)
         [row] = self._connection.execute(sql.SQL("SELECT {}").format(arrays), prepare=False)
         return list(row)

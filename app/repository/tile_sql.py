@@ -147,14 +147,15 @@ class _Clauses:
 
     def _order(self) -> sql.Composed:
         """One total order of the rows, whatever the plan: by key, else by place, else by all that is served."""
-        keys: list[sql.Composable]
-        if key := self.layer.key_for(self.identity):
-            keys = [sql.SQL("source.{}").format(identifier(name)) for name in key]
-        elif self.layer.has_ctid_for(self.identity):
-            keys = [sql.SQL("source.tableoid"), sql.SQL("source.ctid")]
+        key = self.layer.key_for(self.identity)
+        keys: list[sql.Composable] = [sql.SQL("source.{}").format(identifier(name)) for name in key]
+        if key and self.layer.key_is_never_null:
+            return sql.SQL(", ").join(keys)
+        if self.layer.has_ctid_for(self.identity):
+            keys += [sql.SQL("source.tableoid"), sql.SQL("source.ctid")]
         else:
             # Rows that are equal in all of this are equal in the tile too, so their order does not matter.
-            keys = [sql.SQL("{}.ST_AsBinary({})").format(self.schema, self._source_geometry())]
+            keys.append(sql.SQL("{}.ST_AsBinary({})").format(self.schema, self._source_geometry()))
             keys += [sql.SQL("source.{}::pg_catalog.text").format(identifier(c.name)) for c in self.columns]
         return sql.SQL(", ").join(keys)
 

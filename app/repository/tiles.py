@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from psycopg import OperationalError
-from psycopg_pool import PoolTimeout
 
-from ..errors import DatabaseDown
+from ..errors import DatabaseDown, LayerChanged
 from ..layers.relation import RelationLayer
 from ..layers.request import TileRequest
+from .connection import NoAnswer
 from .pool import Pool, read_only
 from .postgis import PostGIS
 from .tile_search import Search, Way, parameters, search
 from .tile_sql import tile_query
+from .tile_texts import TileTexts
 
-_KEPT_TEXTS = 4000
+_LONG_TEXT = 8000
+"""Bytes of a statement above which only the layer's own columns are worth what a plan takes in PostgreSQL's memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,52 +35,62 @@ class Tiles:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._texts: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
-        self._lock = threading.Lock()
+        self._texts = TileTexts()
 
-    def read(self, request: TileRequest, postgis: PostGIS) -> LayerTile:
-        """Encode one layer of a tile.
+    def read(self, request: TileRequest, postgis: PostGIS, until: float | None = None) -> LayerTile:
+        """Encode one layer of a tile, until then (of time.monotonic) or within the time that one tile has.
 
-        Raises LayerChanged, AccessDenied, TileTimeout, QueryFailed, PoolExhausted or DatabaseDown. A connection that
-        broke while it lay in the pool (the database was restarted) is replaced and the query run once more.
+        Raises LayerChanged, AccessDenied, TileTimeout, QueryFailed, PoolExhausted or DatabaseDown. Where the connection
+        breaks (the database was restarted), the query is run once more, within the same time.
         """
+        until = until or time.monotonic() + self._pool.tile_limit_s
         found = search(request)
         values = parameters(request, found)
         text = self._text(request, found, postgis)
-        # A tile that takes in much of a large layer is planned for its own box; all others share one generic plan.
-        shares_plan = _is_small(request) or _has_few_rows(request.layer)
-        prepare = found.way is Way.INDEX and not self._pool.transaction_pooling and shares_plan
+        prepare = self._prepare(request, found, text)
         try:
-            return self._run(request, text, values, prepare)
+            return self._run(request, text, values, prepare, until)
         except DatabaseDown as error:
-            if not isinstance(error.__cause__, OperationalError) or isinstance(error.__cause__.__cause__, PoolTimeout):
+            if not isinstance(error.__cause__, OperationalError) or isinstance(error.__cause__, NoAnswer):
                 raise
-            self._pool.replace_broken()
-            return self._run(request, text, values, prepare)
+            return self._run(request, text, values, prepare, until)
 
-    def _run(self, request: TileRequest, text: bytes, values: Mapping[str, object], prepare: bool) -> LayerTile:
+    def _run(
+        self, request: TileRequest, text: bytes, values: Mapping[str, object], prepare: bool | None, until: float
+    ) -> LayerTile:
         layer = request.layer
-        with read_only(self._pool, request.identity, f"layer {layer.id}", runs_code=layer.runs_code) as cursor:
-            row = cursor.execute(text, values, prepare=prepare).fetchone()
+        try:
+            with read_only(
+                self._pool, request.identity, f"layer {layer.id}", runs_code=layer.runs_code, until=until
+            ) as cursor:
+                row = cursor.execute(text, values, prepare=prepare).fetchone()
+        except LayerChanged as error:
+            error.layer_id, error.digest = layer.id, layer.digest
+            raise
         if row is None:
             return LayerTile(b"", False)
         return LayerTile(bytes(row[0] or b""), bool(row[1]))
 
     def _text(self, request: TileRequest, found: Search, postgis: PostGIS) -> bytes:
-        names = "\x1f".join(column.name for column in request.columns)
         layer, srid, who = request.layer, request.grid.crs.srid, request.identity
-        key = (layer.digest, who.role, srid, names, found.shape)
-        with self._lock:
-            text = self._texts.get(key)
-            if text is not None:
-                self._texts.move_to_end(key)
-                return text
-        text = tile_query(layer, who, srid, request.columns, found, postgis).as_bytes(None)
-        with self._lock:
-            self._texts[key] = text
-            while len(self._texts) > _KEPT_TEXTS:
-                self._texts.popitem(last=False)
-        return text
+        names = tuple([column.name for column in request.columns])
+        return self._texts.text(
+            (layer.digest, who.role, srid, names, found.shape, postgis),
+            lambda: tile_query(layer, who, srid, request.columns, found, postgis).as_bytes(None),
+        )
+
+    def _prepare(self, request: TileRequest, found: Search, text: bytes) -> bool | None:
+        """Whether the statement is prepared: at once, never, or (None) on a connection that has run it five times.
+
+        Whoever asks can name columns in endless ways. What is prepared takes memory of each connection's server process.
+        """
+        # A tile that takes in much of a large layer is planned for its own box; all others share one generic plan.
+        shares_plan = _is_small(request) or _has_few_rows(request.layer)
+        if found.way is not Way.INDEX or self._pool.transaction_pooling or not shares_plan:
+            return False
+        if request.columns == request.layer.columns_for(request.identity):
+            return True
+        return None if len(text) <= _LONG_TEXT else False
 
 
 def _is_small(request: TileRequest) -> bool:

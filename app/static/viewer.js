@@ -3,19 +3,48 @@ import { MapLibreMap, NavigationControl, Popup, ScaleControl, addProtocol } from
 
 const MOST_SHOWN = 10; // features of one click
 const REACH = 4; // pixels around the click
+const BRIEF_MS = 5000; // how long an answer to a button is shown
+const CUT = "A tile at this zoom holds more features than its limit: not all are shown. Zoom in to see more.";
 const facts = JSON.parse(document.getElementById("facts").textContent);
 const notice = document.getElementById("notice");
 const cutZooms = new Set(); // zooms of which a tile said that it does not hold everything
 
-function say(text) {
-  if (notice.textContent !== text) notice.textContent = text;
+// What there is to say, the most urgent first; the notice shows the first that is not empty.
+const told = { brief: "", failure: "", cut: "" };
+let briefEnds;
+
+function say(kind, text) {
+  told[kind] = text;
+  const shown = told.brief || told.failure || told.cut;
+  if (notice.textContent !== shown) notice.textContent = shown;
+}
+
+function sayBriefly(text) {
+  say("brief", text);
+  clearTimeout(briefEnds);
+  briefEnds = setTimeout(() => say("brief", ""), BRIEF_MS);
+}
+
+// A map loads tiles in batches, each of which ends when the map is idle. What made a tile fail is told until a batch
+// brings tiles and no failure: one good tile beside a bad one does not fill the hole.
+const batch = { arrived: false, failed: false };
+
+function tellFailure(error) {
+  batch.failed = true;
+  say("failure", error?.message || "A tile could not be loaded.");
+}
+
+function endBatch() {
+  if (batch.arrived && !batch.failed) say("failure", "");
+  batch.arrived = batch.failed = false;
 }
 
 // MapLibre shows no response headers to the page, so the page fetches the tiles and reads `Flagstone-Tile` itself.
 async function fetchTile({ url }, { signal }) {
   const response = await fetch(url.replace("flagstone-", ""), { signal });
-  if (response.status === 204 || response.status === 404) return { data: new ArrayBuffer(0) };
   if (!response.ok) throw new Error(await reason(response));
+  batch.arrived = true;
+  if (response.status === 204) return { data: new ArrayBuffer(0) };
   if (response.headers.get("Flagstone-Tile") === "limited") cutZooms.add(Number(/\/(\d+)\/\d+\/\d+(?:\?|$)/.exec(url)?.[1]));
   return {
     data: await response.arrayBuffer(),
@@ -56,11 +85,14 @@ function distinct(features) {
   return [...byText.values()].slice(0, MOST_SHOWN);
 }
 
+let popup;
+
 function show(map, point, place) {
   const box = [[point.x - REACH, point.y - REACH], [point.x + REACH, point.y + REACH]];
   const features = distinct(map.queryRenderedFeatures(box));
   if (features.length === 0) return false;
-  new Popup({ maxWidth: "20rem" }).setLngLat(place).setDOMContent(attributes(features)).addTo(map);
+  popup?.remove(); // a click on the map closes the last one by itself, a button does not
+  popup = new Popup({ maxWidth: "20rem" }).setLngLat(place).setDOMContent(attributes(features)).addTo(map);
   return true;
 }
 
@@ -69,15 +101,16 @@ function connectPanel(map, tilejson) {
   const tellZoom = () => {
     zoom.textContent = map.getZoom().toFixed(1);
     const tileZoom = Math.min(Math.max(Math.floor(map.getZoom()), tilejson.minzoom), tilejson.maxzoom);
-    say(cutZooms.has(tileZoom) ? "A tile at this zoom holds more features than its limit: not all are shown. Zoom in to see more." : "");
+    say("cut", cutZooms.has(tileZoom) ? CUT : "");
   };
   map.on("move", tellZoom);
   map.on("idle", tellZoom);
+  map.on("idle", endBatch);
   map.on("click", (event) => show(map, event.point, event.lngLat));
-  map.on("error", (event) => say(event.error?.message || "A tile could not be loaded."));
+  map.on("error", (event) => tellFailure(event.error));
   document.getElementById("centre").addEventListener("click", () => {
     const place = map.getCenter();
-    if (!show(map, map.project(place), place)) say("Nothing is drawn at the centre of the map.");
+    if (!show(map, map.project(place), place)) sayBriefly("Nothing is drawn at the centre of the map.");
   });
   for (const box of document.querySelectorAll(".layer input")) {
     box.addEventListener("change", () => {
@@ -118,6 +151,6 @@ document.getElementById("copy").addEventListener("click", async () => {
   } catch {
     document.execCommand("copy"); // the clipboard's own interface is there for https and localhost only
   }
-  say("The TileJSON address is copied.");
+  sayBriefly("The TileJSON address is copied.");
 });
-start().catch((error) => say(error.message));
+start().catch(tellFailure);

@@ -3,28 +3,28 @@
 import argparse
 import fcntl
 import hashlib
-import http.client
 import os
+import shlex
 import socket
-import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn
 
 from . import CHECKOUT, child, environment, packages, postgres, progress
+from .server import Server
 
 _DESCRIPTION = """\
 Makes .venv, finds PostgreSQL with PostGIS, loads the sample and starts gunicorn with the production
-configuration on http://127.0.0.1:8081/ (PORT sets another port). Ctrl-C ends all of it.
+configuration on http://127.0.0.1:8081/ (PORT sets another port). Ctrl-C ends all of it. The log is in .local/.
 
 A database named by DATABASE_URL, in the environment or in .env, is used as it is: nothing in it is changed
 unless --load-sample is given. Without one, a private PostgreSQL is kept under .local/ (for root under /var/tmp),
-reachable only through a Unix socket, and runs only as long as this command.
+reachable only through a Unix socket, and runs only as long as this command; for `flask catalog list` and the
+other commands the line that names it is shown.
 """
 _ROLE = _DATABASE = "flagstone"
-_START_SECONDS = 60.0
 
 
 def main(arguments: list[str]) -> int:
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
     child.raise_when_stopped()
     try:
         with ExitStack() as started:  # what is started here ends here, in the opposite order
-            return _serve(started, load_sample=options.load_sample)
+            _serve(started, load_sample=options.load_sample)
     except child.Stopped as stopped:
         progress.say("\nStopped.")
         return stopped.exit_code
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
         return 1
 
 
-def _serve(started: ExitStack, *, load_sample: bool) -> int:
+def _serve(started: ExitStack, *, load_sample: bool) -> NoReturn:
     progress.say("Flagstone demo")
     # A database in .env or in libpq's variables is known only when .venv is there; then PostgreSQL is one too many.
     wanted = [] if "DATABASE_URL" in os.environ or (CHECKOUT / ".env").exists() else [packages.postgis()]
@@ -66,19 +66,34 @@ def _serve(started: ExitStack, *, load_sample: bool) -> int:
     else:
         variables["DATABASE_URL"] = _private_database(started, variables, load_sample=load_sample)
 
-    gunicorn = child.start(
-        [environment.PYTHON, "-m", "gunicorn", "-c", "python:app.gunicorn_conf", "wsgi:app"],
-        cwd=CHECKOUT, env=variables,
-    )  # fmt: skip
-    # Longer than the configuration lets a worker finish the tile at hand.
-    started.callback(child.end, gunicorn, within_seconds=20)
     host = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared
-    _wait_for_answer(gunicorn, host, port)
+    progress.say("  Starting gunicorn")
+    server = Server(host, port, variables)
+    started.callback(server.stop)
+    ready = server.wait_until_ready()
     if without_maps:
         progress.say(f"\n  The map pages need MapLibre, everything else works. {without_maps}")
+    for warning in server.warnings():
+        progress.say(f"\n  Warning: {warning}")
+    # The address comes last, so that nothing pushes it off the screen.
+    progress.say(f"\n  The log is {server.log}.")
+    if not ready:
+        progress.say("  The catalog is still being read.")
+    if not named:
+        progress.say(_for_commands(variables["DATABASE_URL"]))
     progress.say(f"\nFlagstone is at http://{host}:{port}/ - Ctrl-C ends it.")
-    code = gunicorn.wait()
-    raise progress.Failed(f"gunicorn ended by itself (exit code {code}).")
+    server.wait()
+
+
+def _for_commands(url: str) -> str:
+    """What to paste into another terminal, for as long as the demo runs."""
+    programs = shlex.quote(str(environment.PYTHON.parent))
+    return (
+        "  For commands such as 'flask catalog list', in another terminal:\n"
+        f"    cd {shlex.quote(str(CHECKOUT))}\n"
+        f'    export PATH={programs}:"$PATH"\n'
+        f"    export DATABASE_URL={shlex.quote(url)}"
+    )
 
 
 def _install(needs: list[packages.Need]) -> None:
@@ -91,11 +106,18 @@ def _install(needs: list[packages.Need]) -> None:
 def _private_database(started: ExitStack, variables: Mapping[str, str], *, load_sample: bool) -> str:
     """Start the cluster that belongs to this checkout, with the sample in it; gives its URL."""
     cluster = postgres.Cluster(_home())
-    lock = started.enter_context((cluster.home / "lock").open("a"))
+    lock = started.enter_context((cluster.home / "lock").open("a+"))
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise progress.Failed("scripts/demo is running already in this checkout.") from None
+        lock.seek(0)
+        raise progress.Failed(
+            f"scripts/demo is running already in this checkout. End it with Ctrl-C in its terminal or with "
+            f"'kill {lock.read().strip()}', or start this one in another checkout, which has a database of its own."
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
     started.callback(cluster.stop)
     progress.say("  Starting a private PostgreSQL")
     cluster.start()
@@ -153,27 +175,6 @@ def _refuse_taken(host: str, port: int) -> None:
                 f"Port {port} of {host} cannot be used ({error.strerror}): "
                 f"end the program that uses it, or choose another port, as in 'PORT={port + 1} scripts/demo'."
             ) from None
-
-
-def _wait_for_answer(gunicorn: subprocess.Popen[bytes], host: str, port: int) -> None:
-    until = time.monotonic() + _START_SECONDS
-    while True:
-        connection = http.client.HTTPConnection(host, port, timeout=5)
-        try:
-            connection.request("GET", "/livez")
-            if connection.getresponse().status == 200:
-                return
-        except (OSError, http.client.HTTPException) as error:
-            last: object = error
-        else:
-            last = "another answer than 200"
-        finally:
-            connection.close()
-        if gunicorn.poll() is not None:
-            raise progress.Failed(f"gunicorn did not start (exit code {gunicorn.returncode}); its log is above.")
-        if time.monotonic() > until:
-            raise progress.Failed(f"No answer from /livez after {_START_SECONDS:.0f} seconds: {last}.")
-        time.sleep(0.1)
 
 
 if __name__ == "__main__":

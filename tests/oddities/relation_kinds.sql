@@ -5,7 +5,6 @@ CREATE TABLE plain (
 );
 COMMENT ON TABLE plain IS 'Plain words';
 COMMENT ON COLUMN plain.name IS 'What people call it';
-COMMENT ON COLUMN plain.geom IS 'Where it is';
 ALTER TABLE plain ADD dropped int;
 ALTER TABLE plain DROP dropped;
 CREATE TABLE no_geometry (id int PRIMARY KEY);

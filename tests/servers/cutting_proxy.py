@@ -1,4 +1,4 @@
-"""A TCP proxy able to cut the line, so that recovery is tested and not hoped for (psycopg's own tests have one)."""
+"""A TCP proxy able to cut the line, or to fall silent, so that recovery is tested and not hoped for."""
 
 import socket
 import threading
@@ -15,6 +15,8 @@ class CuttingProxy:
         self._lock = threading.Lock()
         self._lines: set[socket.socket] = set()
         self._listener: socket.socket | None = None
+        self._speaks = threading.Event()
+        self._speaks.set()
         self.host, self.port = "127.0.0.1", 0
         self.start()
 
@@ -37,6 +39,15 @@ class CuttingProxy:
             self._listener.close()
             self._listener = None
         self.cut()
+        self.speak()
+
+    def silence(self) -> None:
+        """Pass nothing on, and keep every connection open: new ones are taken too."""
+        self._speaks.clear()
+
+    def speak(self) -> None:
+        """Pass on what was held back, and what comes."""
+        self._speaks.set()
 
     def cut(self) -> None:
         """Cut the connections there are; new ones pass."""
@@ -75,23 +86,23 @@ class CuttingProxy:
 
     def _carry(self, near: socket.socket, far: socket.socket) -> None:
         """Both directions of one connection; closes both ends when either is done."""
-        back = threading.Thread(target=_pump, args=[far, near], daemon=True)
+        back = threading.Thread(target=self._pump, args=[far, near], daemon=True)
         back.start()
-        _pump(near, far)
+        self._pump(near, far)
         back.join()
         with self._lock:
             self._lines -= {near, far}
         near.close()
         far.close()
 
-
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    try:
-        while data := source.recv(65536):
-            sink.sendall(data)
-    except OSError:
-        return  # cut, on purpose or by an end: the other direction ends too
-    finally:
-        for line in (source, sink):
-            with suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                self._speaks.wait()
+                sink.sendall(data)
+        except OSError:
+            return  # cut, on purpose or by an end: the other direction ends too
+        finally:
+            for line in (source, sink):
+                with suppress(OSError):
+                    line.shutdown(socket.SHUT_RDWR)

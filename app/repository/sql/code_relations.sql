@@ -15,19 +15,7 @@ somebodys AS MATERIALIZED (
                 AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
         )
 ),
--- What is made of another type, and runs that type's code when it is written.
-made AS (
-    SELECT oid AS whole, typbasetype AS part FROM pg_type WHERE typtype = 'd'
-    UNION ALL
-    SELECT oid, typelem FROM pg_type WHERE typelem <> 0
-    UNION ALL
-    SELECT rngtypid, rngsubtype FROM pg_range
-    UNION ALL
-    SELECT t.oid, a.atttypid
-    FROM pg_type t
-    JOIN pg_attribute a ON a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
-    WHERE t.typtype = 'c'
-),
+-- Types with such code, and all that is made of them.
 code_type AS (
     (
         SELECT c.castsource AS oid
@@ -41,9 +29,22 @@ code_type AS (
         JOIN somebodys f ON f.oid = t.typoutput
     )
     UNION
-    SELECT m.whole
+    SELECT made.whole
     FROM code_type c
-    JOIN made m ON m.part = c.oid
+    -- OFFSET 0: looked for once for each such type, so never where there is none.
+    CROSS JOIN LATERAL (
+        SELECT t.oid AS whole FROM pg_type t WHERE t.typtype = 'd' AND t.typbasetype = c.oid
+        UNION ALL
+        SELECT t.oid FROM pg_type t WHERE t.typelem = c.oid
+        UNION ALL
+        SELECT r.rngtypid FROM pg_range r WHERE r.rngsubtype = c.oid
+        UNION ALL
+        SELECT t.oid
+        FROM pg_attribute a
+        JOIN pg_type t ON t.typrelid = a.attrelid AND t.typtype = 'c'
+        WHERE a.atttypid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        OFFSET 0
+    ) AS made
 ),
 called AS (
     SELECT 'pg_proc'::regclass AS class, oid FROM somebodys

@@ -42,14 +42,12 @@ geometry_column AS MATERIALIZED (
         a.attrelid,
         json_agg(
             json_build_array(
-                a.attname, s.is_geography, CASE WHEN a.atttypmod = -1 THEN s.typmod ELSE a.atttypmod END, d.description
+                a.attname, s.is_geography, CASE WHEN a.atttypmod = -1 THEN s.typmod ELSE a.atttypmod END
             )
             ORDER BY a.attnum
         ) AS geometries
     FROM pg_attribute a
     JOIN spatial_type s ON s.oid = a.atttypid
-    LEFT JOIN pg_description d
-        ON d.classoid = 'pg_class'::regclass AND d.objoid = a.attrelid AND d.objsubid = a.attnum
     WHERE a.attnum > 0
         AND NOT a.attisdropped
         AND (:'relations'::oid[] = '{}' OR a.attrelid = ANY (array(SELECT relation FROM asked)))
@@ -120,6 +118,12 @@ SELECT
     END::bigint AS estimated_rows,
     c.relkind IN ('r', 'p', 'm') AND f.any_foreign IS NOT TRUE AS has_ctid,
     row_security_active(c.oid) AS has_row_security,
+    -- Changes whenever row security does.
+    CASE WHEN c.relrowsecurity THEN c.relforcerowsecurity::text || (
+        SELECT count(*) || coalesce(string_agg(hashtextextended(p::text, 0)::text, ' ' ORDER BY p.oid), '')
+        FROM pg_policy p
+        WHERE p.polrelid = c.oid
+    ) ELSE '' END AS definition,
     (
         SELECT d.description
         FROM pg_description d

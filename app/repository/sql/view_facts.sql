@@ -1,6 +1,7 @@
--- Of views: the key of the table behind them, in the view's own column names, and whether reading them runs code.
+-- Of views: the key of the table behind them, in the view's own column names, whether reading them runs code, and
+-- what changes whenever another definition, or row security, gives them other rows.
 -- A view is traced where PostgreSQL itself would update through it: one relation, no joins, no grouping, no sets.
--- In psql: \set views '{16385,16390}'
+-- In psql: \set views '{16385,16390}' and, what code_relations.sql answers, \set code_relations '{16401}'
 WITH RECURSIVE
 -- Each view, and at any depth the relations that it is made of. A rule depends on its own view too.
 below AS (
@@ -48,6 +49,32 @@ code AS (
     FROM rule r
     JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
     JOIN pg_class c ON c.oid = d.refobjid AND c.relrowsecurity
+    UNION
+    SELECT relation FROM unnest(:'code_relations'::oid[]) AS relation
+),
+-- A view reads as its owner or, where an option says so, as whoever asks.
+definition AS (
+    SELECT
+        b.view,
+        hashtextextended(
+            string_agg(
+                concat_ws(
+                    ' ', b.part, hashtextextended(r.tree, 0), CASE WHEN c.relkind = 'v' THEN c.relowner END,
+                    CASE WHEN c.relkind = 'v' THEN c.reloptions::text END, c.relrowsecurity, c.relforcerowsecurity,
+                    CASE WHEN c.relrowsecurity THEN (
+                        SELECT string_agg(hashtextextended(p::text, 0)::text, ' ' ORDER BY p.oid)
+                        FROM pg_policy p
+                        WHERE p.polrelid = c.oid
+                    ) END
+                ),
+                ' ' ORDER BY b.part
+            ),
+            0
+        )::text AS definition
+    FROM below b
+    JOIN pg_class c ON c.oid = b.part
+    LEFT JOIN rule r ON r.part = b.part
+    GROUP BY b.view
 ),
 -- Bits: 4 UPDATE, 16 DELETE.
 simple AS MATERIALIZED (
@@ -129,14 +156,20 @@ keyed AS (
         ) AS key
     FROM named n
 )
--- Views without any of it are missing from the answer. Grouped rather than joined: the planner thinks `keyed` tiny and
--- would compare each view with each.
-SELECT view, max(key) AS key, bool_or(runs_code) AS runs_code, bool_or(is_locked) AS is_locked
+-- Grouped rather than joined: the planner thinks `keyed` tiny and would compare each view with each.
+SELECT
+    view,
+    max(key) AS key,
+    bool_or(runs_code) AS runs_code,
+    bool_or(is_locked) AS is_locked,
+    max(definition) AS definition
 FROM (
-    SELECT view, key, false AS runs_code, false AS is_locked FROM keyed
+    SELECT view, key, false AS runs_code, false AS is_locked, NULL AS definition FROM keyed
     UNION ALL
-    SELECT b.view, NULL, true, false FROM below b WHERE b.part IN (SELECT part FROM code)
+    SELECT b.view, NULL, true, false, NULL FROM below b WHERE b.part IN (SELECT part FROM code)
     UNION ALL
-    SELECT view, NULL, false, true FROM locked
+    SELECT view, NULL, false, true, NULL FROM locked
+    UNION ALL
+    SELECT view, NULL, false, false, definition FROM definition
 ) AS fact
 GROUP BY view
