@@ -155,6 +155,14 @@ def test_sigterm_finishes_the_tile_that_is_being_made_and_leaves_no_process(serv
     assert "Traceback" not in app.log.read_text()
 
 
+def test_time_to_finish_is_longer_than_a_tile_may_take(tmp_path: Path) -> None:
+    program = "from app import gunicorn_conf as c; from app.settings import Settings; print(c.graceful_timeout - Settings.load().longest_tile_s)"
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "FLAGSTONE_STATEMENT_TIMEOUT_MS": "20500",
+                   "FLAGSTONE_POOL_TIMEOUT_MS": "7000"}  # fmt: skip
+    answer = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert float(answer.stdout) >= 1
+
+
 def test_sighup_replaces_the_workers_and_keeps_serving(serve: Serve, sample_database: str) -> None:
     app = serve(DATABASE_URL=sample_database, WEB_CONCURRENCY=2)
     before = {worker.pid for worker in workers(app)}

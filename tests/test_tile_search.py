@@ -132,3 +132,10 @@ def test_invalid_polygon_across_the_edge_of_the_world_does_not_fill_it(database:
     (found,) = features(app, "/tiles/across/0/0/0")
     assert drawn(found).area == pytest.approx((10 / 360 * 4096) ** 2, rel=0.1)
     assert get(app, "/tiles/across/2/1/1").status_code == 204
+
+
+@pytest.mark.parametrize("tile", ["0/0/0", "1/1/0", "3/4/2", "14/8620/5746"])
+def test_polygons_of_a_local_crs_are_served_at_every_zoom(sample_database: str, make_app: MakeApp, tile: str) -> None:
+    """Wide tiles have no certain box to cut them to."""
+    app = make_app(sample_database)
+    assert get(app, f"/tiles/sample.liechtenstein_buildings/{tile}").status_code in (200, 204)

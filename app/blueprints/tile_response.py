@@ -21,9 +21,15 @@ _REVALIDATE = "public, max-age=0, must-revalidate"
 
 
 class TileResponse(Response):
-    """A response whose headers are complete: flask would copy and look through them once more."""
+    """A response whose headers are complete and our own: flask would look through them twice and copy them."""
 
     default_mimetype = None
+
+    def __init__(self, status: int, headers: list[tuple[str, str]], body: bytes = b"") -> None:
+        complete = Headers()
+        # Past the check of each value for line breaks: none of these comes from a client.
+        complete._list = headers  # noqa: SLF001
+        super().__init__([body], status, complete)
 
     def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
         return self.headers
@@ -34,23 +40,22 @@ def tile_response(entry: Entry, lifetime_s: int, asked: Headers, settings: Setti
     _count(entry)
     gzip = accepts_gzip(asked.get("Accept-Encoding", ""))
     tag = f'"{entry.etag}-gzip"' if gzip else f'"{entry.etag}"'
-    headers: tuple[tuple[str, str], ...] = (
+    headers = [
         ("ETag", tag),
         ("Cache-Control", _cache_control(entry, lifetime_s, settings)),
         ("Vary", "Accept-Encoding"),
         ("Flagstone-Tile", "limited" if entry.limited else "full"),
-    )
+    ]
     if matches(asked.get("If-None-Match"), tag):
-        return TileResponse(status=304, headers=headers)
+        return TileResponse(304, headers)
     if not entry.body:
-        return TileResponse(status=204, headers=headers)
-    body = entry.body
-    headers += (("Content-Type", MEDIA_TYPE),)
+        return TileResponse(204, headers)
+    body = entry.body if gzip else entry.raw()
+    headers.append(("Content-Type", MEDIA_TYPE))
     if gzip:
-        headers += (("Content-Encoding", "gzip"),)
-    else:
-        body = entry.raw()
-    return TileResponse(body, headers=(*headers, ("Content-Length", str(len(body)))))
+        headers.append(("Content-Encoding", "gzip"))
+    headers.append(("Content-Length", str(len(body))))
+    return TileResponse(200, headers, body)
 
 
 def _count(entry: Entry) -> None:

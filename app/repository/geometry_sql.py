@@ -152,6 +152,8 @@ class GeometrySql:
         ST_ClipByBox2D fills the wrong side of some invalid polygons. It then disagrees with the polygon about at
         least one corner of the box.
         """
+        if not self.clips:
+            return sql.SQL("clipped.whole").format()
         agrees = sql.SQL(" AND ").join(
             sql.SQL("{s}.ST_Intersects(clipped.geom, {c}) = {s}.ST_Intersects(clipped.whole, {c})").format(
                 s=self.schema, c=self.parameter(corner, "geometry")

@@ -84,9 +84,11 @@ class Tiles:
 
         Whoever asks can name columns in endless ways. What is prepared takes memory of each connection's server process.
         """
+        # The ROLLBACK of a transaction makes psycopg forget all that is prepared on its connection.
+        lasts = not (self._pool.transaction_pooling or request.layer.runs_code) and request.identity.is_plain
         # A tile that takes in much of a large layer is planned for its own box; all others share one generic plan.
         shares_plan = _is_small(request) or _has_few_rows(request.layer)
-        if found.way is not Way.INDEX or self._pool.transaction_pooling or not shares_plan:
+        if found.way is not Way.INDEX or not lasts or not shares_plan:
             return False
         if request.columns == request.layer.columns_for(request.identity):
             return True
