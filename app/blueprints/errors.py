@@ -66,7 +66,9 @@ def problem(
     identifier = request_id()
     if status >= 500 and request.endpoint == "tiles.tile":
         TILES_FAILED.inc()
-    level = logging.ERROR if status >= 500 else logging.INFO
+    # A probe that asks too early is no fault; why the catalog cannot be read has a line of its own.
+    is_fault = status >= 500 and request.endpoint != "health.ready"
+    level = logging.ERROR if is_fault else logging.INFO
     # The path only: a query string may carry a key.
     log.log(level, "%s %s: %d %s", request.method, request.path[:200], status, logged)
     document = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail, **members}
