@@ -9,12 +9,14 @@ from .caching.tile_cache import TileCache
 from .errors import ConfigurationError
 from .layers.grid import Grids
 from .layers.lifetime import Lifetimes
+from .layers.request import LayerRequest
 from .reader import Reader
 from .repository.catalog_store import CatalogStore
 from .repository.pool import Pool
 from .repository.second_look import SecondLook
 from .repository.tiles import Tiles
 from .settings import Settings
+from .source import Source, Sources
 
 
 class Backend:
@@ -38,6 +40,8 @@ class Backend:
             # Longer than the tile itself may take, so that who waits gets its error and not one of its own.
             timeout_s=settings.longest_tile_s + 1,
         )
+        self.sources = Sources()
+        self._lifetimes = Lifetimes(settings.cache_ttl_s, settings.cache_rules)
         self.reader = Reader(
             Tiles(self.pool),
             self.pool,
@@ -45,9 +49,13 @@ class Backend:
             TileCache(store, max_bytes=settings.cache_max_tile_kb * 1024),
             flight,
             slots,
-            Lifetimes(settings.cache_ttl_s, settings.cache_rules),
+            self._lifetimes,
             tile_limit_s=settings.tile_limit_s,
         )
+
+    def source(self, parts: tuple[LayerRequest, ...]) -> Source:
+        """What these parts give, tile by tile."""
+        return Source(parts, self._lifetimes)
 
     def open(self) -> None:
         """Connect and start to read the catalog in the background. After the fork only."""

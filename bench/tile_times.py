@@ -11,8 +11,10 @@ import psycopg
 
 from app.layers.grid import Grids
 from app.layers.identity import ANONYMOUS
+from app.layers.member import Member
 from app.layers.relation import RelationLayer
-from app.layers.request import TileRequest, tile_requests
+from app.layers.request import LayerRequest, layer_requests
+from app.layers.tile import Tile
 from app.repository.catalog_store import CatalogStore
 from app.repository.pool import Pool
 from app.repository.tiles import Tiles
@@ -109,7 +111,7 @@ class TileStand:
         """Where the rows of each layer of the sample are, from the rows themselves."""
         found = []
         with psycopg.connect(self.stand.sample) as connection:
-            for layer in self._catalog.catalog().layers:
+            for layer in self._catalog.catalog().relations:
                 column, relation = psycopg.sql.Identifier(layer.geometry.name), psycopg.sql.Identifier(layer.schema, layer.name)
                 rows = connection.execute(
                     psycopg.sql.SQL(
@@ -123,7 +125,7 @@ class TileStand:
 
     def figures(self, tile: DrawnTile, rounds: int) -> TileFigures:
         """Read one tile in every way; RuntimeError where an answer over HTTP holds another tile than the statement's."""
-        layer = self._catalog.layer(tile.layer_id, ANONYMOUS)
+        layer = self._catalog.table(tile.layer_id, ANONYMOUS)
         raw, plain, sent = self._ours(layer, tile), self._plain.read(layer, tile), b""
         for name, line in self.lines.items():
             status, sent = line.get(tile.path)
@@ -132,21 +134,24 @@ class TileStand:
         return TileFigures(tile, len(raw), len(sent), len(plain), in_turns(self._ways(layer, tile), rounds))
 
     def _ways(self, layer: RelationLayer, tile: DrawnTile) -> dict[str, Callable[[], object]]:
-        request, postgis = self._request(layer, tile), self._catalog.postgis
+        request, place, postgis = self._request(layer), _place(tile), self._catalog.postgis
         return {
             PING: self._pool.ping,
             PLAIN: lambda: self._plain.read(layer, tile),
-            OURS: lambda: self._tiles.read(request, postgis),
+            OURS: lambda: self._tiles.read(request, place, postgis),
             **{name: _getter(line, tile.path) for name, line in self.lines.items()},
         }
 
     def _ours(self, layer: RelationLayer, tile: DrawnTile) -> bytes:
-        return self._tiles.read(self._request(layer, tile), self._catalog.postgis).raw
+        return self._tiles.read(self._request(layer), _place(tile), self._catalog.postgis).raw
 
-    def _request(self, layer: RelationLayer, tile: DrawnTile) -> TileRequest:
+    def _request(self, layer: RelationLayer) -> LayerRequest:
         grid = self._grids.get("WebMercatorQuad")
-        path = (str(tile.z), str(tile.x), str(tile.y))
-        return tile_requests((layer,), grid, path, {}, self.settings, ANONYMOUS)[0]
+        return layer_requests([Member(layer.id, layer)], grid, {}, self.settings, ANONYMOUS)[0]
+
+
+def _place(tile: DrawnTile) -> Tile:
+    return Tile(tile.z, tile.x, tile.y)
 
 
 def _getter(line: Line, path: str) -> Callable[[], object]:

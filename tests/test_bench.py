@@ -69,7 +69,7 @@ def test_the_plain_statement_gives_features_of_every_sample_layer(sample_databas
     settings = Settings.of(DATABASE_URL=sample_database)
     pool = Pool(settings)
     try:
-        layers = CatalogStore(pool, settings).catalog().layers
+        layers = CatalogStore(pool, settings).catalog().relations
         with psycopg.connect(sample_database, autocommit=True) as connection:
             plain = Plain(connection)
             for layer in layers:

@@ -68,7 +68,7 @@ def dsn(database: str) -> str:
 
 
 def test_only_what_runs_code_is_said_to(dsn: str) -> None:
-    runs_code = {layer.name: layer.runs_code for layer in catalog_of(dsn).layers}
+    runs_code = {layer.name: layer.runs_code for layer in catalog_of(dsn).relations}
     quiet = {"plain", "plainer", "over_plain"}
     assert {name for name, runs in runs_code.items() if not runs} == quiet
     assert {*COLUMNS, *PLANNED, "by_partition", "over_index"} - quiet <= runs_code.keys()

@@ -35,7 +35,7 @@ def execute(database: str) -> Execute:
 
 
 def digests(dsn: str) -> dict[str, str]:
-    return {layer.name: layer.digest for layer in catalog_of(dsn).layers}
+    return {layer.name: layer.digest for layer in catalog_of(dsn).relations}
 
 
 @pytest.mark.parametrize(
@@ -90,9 +90,9 @@ def test_tiles_of_the_old_definition_are_not_found_any_more(database: str, execu
 
 def test_a_locked_view_is_known_by_its_definition_all_the_same(database: str, execute: Execute) -> None:
     with catalog_store(database) as store, psycopg.connect(database) as other:
-        before = store.catalog().layer("v", ANONYMOUS)
+        before = store.catalog().table("v", ANONYMOUS)
         execute(OTHER_ROWS)
         other.execute("LOCK TABLE base IN ACCESS EXCLUSIVE MODE")
-        after = store.reload().layer("v", ANONYMOUS)
+        after = store.reload().table("v", ANONYMOUS)
         assert after.key == before.key
         assert after.digest != before.digest

@@ -50,7 +50,7 @@ def near(box: Bounds | None, *edges: float) -> bool:
 
 def test_every_kind_of_layer_has_the_extent_that_its_database_can_tell(dsn: str) -> None:
     with catalog_store(dsn) as store:
-        boxes = {layer.id.removeprefix("public."): store.extent(layer, wait_s=5) for layer in store.catalog().layers}
+        boxes = {layer.id.removeprefix("public."): store.extent(layer, wait_s=5) for layer in store.catalog().relations}
     assert boxes["declared"] == Bounds(1, 2, 3, 4)
     for name in ("analysed", "indexed", "neither", 'quo"ted', "viewed", "sphere", "parts", "projected"):
         assert near(boxes[name], 9, 47, 10, 48), name
@@ -62,7 +62,7 @@ def test_every_kind_of_layer_has_the_extent_that_its_database_can_tell(dsn: str)
 
 def test_many_extents_at_once_never_wait_for_rows(dsn: str) -> None:
     with catalog_store(dsn) as store:
-        layers = store.catalog().layers
+        layers = store.catalog().relations
         boxes = store.extents(layers)
         assert boxes.keys() == {layer.id for layer in layers}
         assert near(boxes["public.analysed"], 9, 47, 10, 48)
@@ -74,7 +74,7 @@ def test_many_extents_at_once_never_wait_for_rows(dsn: str) -> None:
 
 def test_a_table_dropped_meanwhile_costs_the_others_nothing(dsn: str) -> None:
     with catalog_store(dsn) as store:
-        layers = store.catalog().layers
+        layers = store.catalog().relations
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute("DROP TABLE one, neither")
         boxes = store.extents(layers)
@@ -98,7 +98,7 @@ def test_a_table_that_somebody_holds_locked_costs_the_others_nothing_and_little_
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(MANY.encode())
     with catalog_store(database, FLAGSTONE_EXTENT_TIMEOUT_MS=0) as store, psycopg.connect(database) as other:
-        layers = store.catalog().layers
+        layers = store.catalog().relations
         other.execute(statement.encode())
         began = time.monotonic()
         boxes = store.extents(layers)
@@ -111,7 +111,7 @@ def test_a_table_that_is_dropped_while_its_extent_is_read_costs_the_others_nothi
         connection.execute(MANY.encode())
     waiting = "SELECT FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     with catalog_store(database, FLAGSTONE_EXTENT_TIMEOUT_MS=0) as store, psycopg.connect(database) as other:
-        layers = store.catalog().layers
+        layers = store.catalog().relations
         other.execute("DROP TABLE many_33")
         with psycopg.connect(database, autocommit=True) as watch, ThreadPoolExecutor(1) as thread:
             reading = thread.submit(store.extents, layers)

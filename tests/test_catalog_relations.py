@@ -29,7 +29,7 @@ def catalog(server: DatabaseServer, template: str) -> Iterator[Catalog]:
 
 @pytest.fixture
 def layer(catalog: Catalog) -> dict[str, RelationLayer]:
-    return {layer.id: layer for layer in catalog.layers}
+    return {layer.id: layer for layer in catalog.relations}
 
 
 def test_every_kind_of_relation_is_a_layer(layer: dict[str, RelationLayer]) -> None:
@@ -39,7 +39,7 @@ def test_every_kind_of_relation_is_a_layer(layer: dict[str, RelationLayer]) -> N
 
 
 def test_layers_are_ordered_by_schema_and_name(catalog: Catalog) -> None:
-    names = [(layer.schema, layer.name) for layer in catalog.layers]
+    names = [(layer.schema, layer.name) for layer in catalog.relations]
     assert names == sorted(names)
 
 
@@ -135,15 +135,15 @@ def test_what_is_left_out_is_kept_with_its_reason(catalog: Catalog, layer: dict[
 
 
 def test_schema_flagstone_and_temporary_tables_are_not_even_left_out(catalog: Catalog) -> None:
-    names = {layer.name for layer in catalog.layers} | {left.name for left in catalog.rejected}
+    names = {layer.name for layer in catalog.relations} | {left.name for left in catalog.rejected}
     assert not names & {"own", "passing"}
 
 
 def test_bare_names_reserved_words_and_nearest_names(catalog: Catalog) -> None:
-    plain = catalog.layer("plain", ANONYMOUS)
+    plain = catalog.table("plain", ANONYMOUS)
     assert plain.id == "public.plain"
     assert catalog.short_name(plain, ANONYMOUS) == "plain"
-    assert catalog.short_name(catalog.layer("public.plain.geom", ANONYMOUS), ANONYMOUS) is None
+    assert catalog.short_name(catalog.table("public.plain.geom", ANONYMOUS), ANONYMOUS) is None
     assert catalog.find("plain.geom", ANONYMOUS) is None
 
 
@@ -157,9 +157,9 @@ def test_impossible_names_are_layers_like_others(database: str) -> None:
             )
             connection.execute(table)
     catalog = catalog_of(database)
-    assert {layer.name for layer in catalog.layers} == set(names)
-    assert all(layer.key == (layer.name,) for layer in catalog.layers)
-    assert {catalog.layer(layer.id, ANONYMOUS).name for layer in catalog.layers} == set(names)
+    assert {layer.name for layer in catalog.relations} == set(names)
+    assert all(layer.key == (layer.name,) for layer in catalog.relations)
+    assert {catalog.table(layer.id, ANONYMOUS).name for layer in catalog.relations} == set(names)
 
 
 def test_the_same_name_in_two_schemas_goes_to_the_first_in_the_configured_order(database: str) -> None:
@@ -187,7 +187,7 @@ def test_patterns_choose_schemas_and_tables_and_say_so(database: str) -> None:
         database, FLAGSTONE_SCHEMAS="maps*", FLAGSTONE_EXCLUDE_SCHEMAS="*_old",
         FLAGSTONE_TABLES="roads*,maps.riv*", FLAGSTONE_EXCLUDE_TABLES="maps.*_raw",
     )  # fmt: skip
-    assert [layer.id for layer in catalog.layers] == ["maps.rivers", "maps.roads"]
+    assert [layer.id for layer in catalog.relations] == ["maps.rivers", "maps.roads"]
     left = reasons(catalog)
     assert "FLAGSTONE_EXCLUDE_TABLES" in left["maps.roads_raw"]
     assert "FLAGSTONE_EXCLUDE_SCHEMAS" in left["maps_old.roads"]
@@ -199,7 +199,7 @@ def test_a_partition_of_an_excluded_parent_is_a_layer(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("CREATE TABLE whole (id int, geom geometry(Point, 4326)) PARTITION BY RANGE (id)")
         connection.execute("CREATE TABLE part PARTITION OF whole FOR VALUES FROM (0) TO (9)")
-    assert [layer.name for layer in catalog_of(database, FLAGSTONE_EXCLUDE_TABLES="whole").layers] == ["part"]
+    assert [layer.name for layer in catalog_of(database, FLAGSTONE_EXCLUDE_TABLES="whole").relations] == ["part"]
 
 
 def test_postgis_in_a_schema_of_its_own_that_is_on_no_search_path(gis_database: str) -> None:
@@ -209,7 +209,7 @@ def test_postgis_in_a_schema_of_its_own_that_is_on_no_search_path(gis_database: 
         connection.execute("INSERT INTO untyped VALUES (1, gis.ST_GeomFromEWKT('SRID=3857;POINT(1 1)'))")
     catalog = catalog_of(gis_database)
     assert catalog.postgis.schema == "gis"
-    srids = {layer.name: layer.geometry.crs.srid for layer in catalog.layers}
+    srids = {layer.name: layer.geometry.crs.srid for layer in catalog.relations}
     assert srids == {"typed": 2056, "untyped": 3857}
 
 

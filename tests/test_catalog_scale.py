@@ -27,11 +27,11 @@ def test_a_thousand_tables_are_a_small_catalog_in_a_moment_and_one_layer_is_ther
     with catalog_store(database) as store:
         store._pool.ping()
         began = time.monotonic()
-        assert store.layer("many_777", ANONYMOUS).key == ("id",)
+        assert store.table("many_777", ANONYMOUS).key == ("id",)
         alone = time.monotonic() - began
         assert not store.loaded
         began = time.monotonic()
-        assert len(store.catalog().layers) == TABLES
+        assert len(store.catalog().relations) == TABLES
         whole = time.monotonic() - began
         # Generous, for a busy machine: measured are 0.02 and 0.1 s.
         assert alone < 0.3

@@ -36,7 +36,7 @@ def test_untyped_columns_are_learnt_from_their_rows_or_left_out_with_the_reason(
         connection.execute("CREATE TABLE nowhere (id int, geom geometry(Point, 990001))")
         connection.execute("DELETE FROM spatial_ref_sys WHERE srid = 990001")
     catalog = catalog_of(database)
-    found = {layer.id: (layer.geometry.type, layer.geometry.crs.srid) for layer in catalog.layers}
+    found = {layer.id: (layer.geometry.type, layer.geometry.crs.srid) for layer in catalog.relations}
     assert found == {
         "public.one_srid": ("GEOMETRY", 2056),
         "public.only_type": ("POINT", 4326),
@@ -64,7 +64,7 @@ def test_reference_systems_are_epsgs_where_proj_knows_them_else_as_spatial_ref_s
         for srid in (4326, 990001, 990002, 990003, 990004, 990005, 990006):
             connection.execute(f"CREATE TABLE t{srid} (geom geometry(Point, {srid}))".encode())
     catalog = catalog_of(database)
-    definitions = {layer.geometry.crs.srid: layer.geometry.crs.definition for layer in catalog.layers}
+    definitions = {layer.geometry.crs.srid: layer.geometry.crs.definition for layer in catalog.relations}
     assert definitions == {
         4326: "EPSG:4326", 990001: wkt, 990002: "+proj=tmerc +lon_0=9", 990003: "+proj=longlat", 990004: "EPSG:2056",
     }  # fmt: skip
@@ -75,7 +75,7 @@ def test_reference_systems_are_epsgs_where_proj_knows_them_else_as_spatial_ref_s
 def test_a_login_that_may_not_read_spatial_ref_sys_knows_epsgs_numbers(database: str, login: Login) -> None:
     reader = login(database, "flagstone_test_reader", "REVOKE ALL ON spatial_ref_sys FROM PUBLIC",
                    "CREATE TABLE t (geom geometry(Point, 2056))", "GRANT SELECT ON t TO flagstone_test_reader")  # fmt: skip
-    crs = catalog_of(reader).layer("t", ANONYMOUS).geometry.crs
+    crs = catalog_of(reader).table("t", ANONYMOUS).geometry.crs
     assert crs.definition == "EPSG:2056"
 
 
@@ -86,7 +86,7 @@ def test_a_slow_view_costs_its_own_layer_and_half_a_second(database: str) -> Non
     began = time.monotonic()
     catalog = catalog_of(database)
     assert time.monotonic() - began < 3
-    assert [layer.name for layer in catalog.layers] == ["quick"]
+    assert [layer.name for layer in catalog.relations] == ["quick"]
     assert "took over 500 ms" in reasons(catalog)["public.slow.geom"]
 
 
@@ -123,5 +123,5 @@ def test_many_untyped_relations_are_learnt_from_in_batches(database: str, kind: 
         connection.execute("CREATE TABLE many_zero AS SELECT ST_MakePoint(1, 2) AS geom")
         connection.execute("INSERT INTO spatial_ref_sys (srid, proj4text) VALUES (4327, '+proj=longlat') ON CONFLICT DO NOTHING")
     catalog = catalog_of(database)
-    assert len(catalog.layers) == 60
+    assert len(catalog.relations) == 60
     assert list(reasons(catalog)) == ["public.many_zero.geom"]

@@ -130,10 +130,10 @@ def test_a_reload_notices_changed_and_dropped_tables_and_swaps_the_snapshot_whol
         before = store.catalog()
         execute(table, "ALTER TABLE first ADD name text", "DROP TABLE second")
         after = store.reload()
-        assert [layer.name for layer in before.layers] == ["first", "second"]
-        assert [layer.name for layer in after.layers] == ["first"]
-        assert [column.name for column in after.layers[0].columns] == ["id", "name"]
-        assert after.layers[0].digest != before.layers[0].digest
+        assert [layer.name for layer in before.relations] == ["first", "second"]
+        assert [layer.name for layer in after.relations] == ["first"]
+        assert [column.name for column in after.relations[0].columns] == ["id", "name"]
+        assert after.relations[0].digest != before.relations[0].digest
         assert store.catalog() is after
 
 
@@ -172,7 +172,7 @@ def test_a_failed_reload_keeps_the_snapshot_says_so_once_and_recovers(
                 store.reload()
         assert store.failure
         assert store.catalog() is before
-        assert store.layer("first", ANONYMOUS) is before.layers[0]
+        assert store.layer("first", ANONYMOUS) is before.relations[0]
         assert not has(store, "unknown")
         kept = [record for record in caplog.records if "stays in use" in record.message]
         assert 1 <= len(kept) <= 2  # a cut line and then no connection are two reasons

@@ -25,7 +25,7 @@ def dsn(server: DatabaseServer, template: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def layer(dsn: str) -> dict[str, RelationLayer]:
-    return {layer.name: layer for layer in catalog_of(dsn).layers}
+    return {layer.name: layer for layer in catalog_of(dsn).relations}
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ def test_a_view_that_is_locked_keeps_the_key_it_had_and_stops_nothing(dsn: str) 
         # LOCK on a view locks what is below it as well.
         other.execute("LOCK TABLE both_columns IN ACCESS EXCLUSIVE MODE")
         began = time.monotonic()
-        first = {layer.name: layer for layer in catalog_of(dsn).layers}
-        later = {layer.name: layer for layer in store.reload().layers}
+        first = {layer.name: layer for layer in catalog_of(dsn).relations}
+        later = {layer.name: layer for layer in store.reload().relations}
         assert time.monotonic() - began < 3
     assert first["everything"].key == ("gid",)
     assert (first["both_columns"].key, first["both_columns"].runs_code) == ((), True)
@@ -96,7 +96,7 @@ def test_a_view_whose_function_is_gone_stops_nothing(database: str) -> None:
         connection.execute("DELETE FROM pg_proc WHERE proname = 'lost'")
     with catalog_store(database) as store:
         catalog = store.catalog()
-        layer = {layer.name: layer for layer in catalog.layers}
+        layer = {layer.name: layer for layer in catalog.relations}
         assert store.extent(layer["broken_typed"], wait_s=5) is None
     assert layer["whole"].key == ("id",)
     assert layer["broken_typed"].runs_code

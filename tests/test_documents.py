@@ -20,7 +20,10 @@ from app.layers.column import Column
 from app.layers.crs import Crs
 from app.layers.grid import Grid, Grids
 from app.layers.identity import ANONYMOUS
-from app.layers.relation import GeometryColumn, RelationLayer
+from app.layers.layer import GeometryColumn
+from app.layers.member import Member
+from app.layers.names import layer_id
+from app.layers.relation import RelationLayer
 from app.settings import Settings
 
 GRIDS = Grids()
@@ -33,6 +36,7 @@ LIECHTENSTEIN = Bounds(9.47, 47.05, 9.64, 47.27)
 
 def layer(name: str = "roads", geometry_type: str = "LINESTRING", **members: Any) -> RelationLayer:
     made = RelationLayer(
+        id=layer_id("public", name),
         schema="public",
         name=name,
         oid=1,
@@ -52,7 +56,7 @@ def layer(name: str = "roads", geometry_type: str = "LINESTRING", **members: Any
 
 def sheet_of(*layers: RelationLayer, query: str = "", grid: Grid = MERCATOR, **settings: Any) -> Sheet:
     arguments = parse_qs(query, keep_blank_values=True)
-    return sheet(layers, grid, query, arguments, Settings.of(**settings), ANONYMOUS)
+    return sheet([Member(each.id, each) for each in layers], grid, query, arguments, Settings.of(**settings), ANONYMOUS)
 
 
 # --- addresses ----------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"settings", "errors", "metrics", "log_format"}),
     frozenset({"layers"}),
     frozenset({"repository", "caching", "documents"}),
+    frozenset({"source"}),
     frozenset({"reader"}),
     frozenset({"backend", "export"}),
     frozenset({"blueprints", "cli"}),

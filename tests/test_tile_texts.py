@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 
 import psycopg
 import pytest
 
 from app.layers.column import Column
 from app.layers.identity import ANONYMOUS
-from app.layers.request import grid_for, tile_requests
+from app.layers.member import Member
+from app.layers.request import grid_for, layer_requests
 from app.repository.tile_texts import TileTexts
 from tests.conftest import MakeApp
 from tests.tile_decoding import attributes, get
@@ -69,10 +71,10 @@ def test_lists_of_columns_are_told_apart_whatever_is_in_their_names(wide: str, m
     there = app.extensions["flagstone"]
     layer = there.catalog.layer("wide", ANONYMOUS)
     grid = grid_for(there.grids, None, there.settings)
-    [request] = tile_requests([layer], grid, ("8", "134", "89"), {}, there.settings, ANONYMOUS)
+    [request] = layer_requests([Member("wide", layer)], grid, {}, there.settings, ANONYMOUS)
     names = ["a", "b", "a\x1fb", "b\x1fa", "1.a", "1.a1.b", "a1.b", "*", "3", "é"]
     lists = [chosen for count in range(4) for chosen in itertools.permutations(names, count)]
     texts = {
-        request._replace(columns=tuple(Column(name, "integer", "int4", "N") for name in chosen)).parameters for chosen in lists
+        replace(request, columns=tuple(Column(name, "integer", "int4", "N") for name in chosen)).parameters for chosen in lists
     }
     assert len(texts) == len(lists)

@@ -12,7 +12,8 @@ from ..documents.grids import tile_matrix_sets
 from ..documents.listing import listing
 from ..layers.bounds import Bounds
 from ..layers.relation import RelationLayer
-from ..layers.request import grid_for, zooms
+from ..layers.request import grid_for
+from ..layers.zooms import zooms
 from .access import backend, identity
 from .addresses import addresses
 from .pages import document, page, prefers_html
@@ -39,7 +40,7 @@ def tables() -> Response:
 def table(layer: str) -> Response:
     """One table."""
     refuse_encoded_slash(request.environ)
-    found = backend().catalog.layer(layer, identity())
+    found = backend().catalog.table(layer, identity())
     return document(_table(found, backend().catalog.extent(found)))
 
 
@@ -63,7 +64,7 @@ def _wants_html() -> bool:
 
 
 def _tables() -> list[dict[str, Any]]:
-    layers = backend().catalog.catalog().visible(identity())
+    layers = backend().catalog.catalog().tables(identity())
     found = backend().catalog.extents(layers)
     return [_table(layer, found[layer.id]) for layer in layers]
 
@@ -71,7 +72,7 @@ def _tables() -> list[dict[str, Any]]:
 def _table(layer: RelationLayer, found: Bounds | None) -> dict[str, Any]:
     there = backend()
     grid = grid_for(there.grids, None, there.settings)
-    return documents.table(layer, identity(), found, grid, zooms(grid, there.settings), addresses())
+    return documents.table(layer, identity(), found, grid, zooms(layer, grid, there.settings), addresses())
 
 
 def _landing() -> dict[str, Any]:
@@ -85,7 +86,7 @@ def _index_page() -> Response:
         {
             "layer": layer,
             "part": layers_part([layer.id]),
-            "kind": documents.KINDS.get(layer.kind, "relation"),
+            "kind": documents.kind(layer),
             "short_name": catalog.short_name(layer, who),
         }
         for layer in found.layers

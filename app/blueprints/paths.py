@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..backend import Backend
 from ..errors import BadParameter, NotFound
 from ..layers.identity import Identity
-from ..layers.relation import RelationLayer
+from ..layers.member import Member
 
 _SUFFIXES = (".pbf", ".mvt")
 
@@ -46,18 +46,18 @@ def asked_grid(in_path: str | None, arguments: Mapping[str, Sequence[str]]) -> s
     return named.pop() if named else None
 
 
-def asked_layers(backend: Backend, text: str, identity: Identity) -> tuple[RelationLayer, ...]:
+def asked_members(backend: Backend, text: str, identity: Identity) -> tuple[Member, ...]:
     """The layers of a comma list, in its order. Ids escape commas, so a comma always separates."""
     if "," not in text:
-        return (backend.catalog.layer(text, identity),)
+        return (Member(text, backend.catalog.layer(text, identity)),)
     names = text.split(",")
     most = backend.settings.max_composite
     if len(names) > most:
         raise BadParameter("layer", f"A composite has at most {most} layers, not {len(names)}.")
-    layers = tuple(backend.catalog.layer(name, identity) for name in names)
-    if len({layer.id for layer in layers}) < len(layers):
+    members = tuple(Member(name, backend.catalog.layer(name, identity)) for name in names)
+    if len({member.layer.id for member in members}) < len(members):
         raise BadParameter("layer", "A composite names each layer once.")
-    return layers
+    return members
 
 
 def refuse_encoded_slash(environ: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from ..documents.query import written
 from ..documents.sheet import Sheet, sheet
 from ..layers.request import grid_for
 from .access import backend, identity
-from .paths import asked_grid, asked_layers, refuse_encoded_slash
+from .paths import asked_grid, asked_members, refuse_encoded_slash
 
 
 def asked_sheet(layer: str, grid: str | None = None) -> Sheet:
@@ -17,5 +17,5 @@ def asked_sheet(layer: str, grid: str | None = None) -> Sheet:
     there, who = backend(), identity()
     arguments = dict(request.args.lists())
     matrix_set = grid_for(there.grids, asked_grid(grid, arguments), there.settings)
-    layers = asked_layers(there, layer, who)
-    return sheet(layers, matrix_set, written(request.query_string), arguments, there.settings, who)
+    members = asked_members(there, layer, who)
+    return sheet(members, matrix_set, written(request.query_string), arguments, there.settings, who)

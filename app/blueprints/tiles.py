@@ -6,9 +6,10 @@ from flask import Blueprint, Request, Response, request
 
 from ..backend import Backend
 from ..errors import LayerChanged
-from ..layers.request import grid_for, tile_requests
+from ..layers.request import grid_for, layer_requests
+from ..source import Source
 from .access import backend, identity
-from .paths import TileAddress, asked_grid, asked_layers, refuse_encoded_slash, tile_address
+from .paths import TileAddress, asked_grid, asked_members, refuse_encoded_slash, tile_address
 from .tile_response import tile_response
 
 blueprint = Blueprint("tiles", __name__)
@@ -29,10 +30,23 @@ def tile(address: str) -> Response:
 
 
 def _answer(there: Backend, asked: Request, named: TileAddress) -> Response:
+    source = _source(there, asked, named)
+    tile = source.tile(named.tile)
+    entry = there.reader.tile(source, tile)
+    return tile_response(entry, source.seconds(tile.z), asked.headers, there.settings)
+
+
+def _source(there: Backend, asked: Request, named: TileAddress) -> Source:
+    """What the address names beside the tile, checked when it comes first."""
     who = identity()
-    arguments = dict(asked.args.lists()) if asked.query_string else {}
-    grid = grid_for(there.grids, asked_grid(named.grid, arguments), there.settings)
-    layers = asked_layers(there, named.layer, who)
-    requests = tile_requests(layers, grid, named.tile, arguments, there.settings, who)
-    entry = there.reader.tile(requests)
-    return tile_response(entry, there.reader.lifetime(requests), asked.headers, there.settings)
+    address = (named.grid, named.layer, asked.query_string, who)
+    # Taken before the look into the catalog: what is found in an older one must not be kept for a newer one.
+    snapshot = there.catalog.snapshot
+    source = there.sources.find(snapshot, address)
+    if source is None:
+        arguments = dict(asked.args.lists()) if asked.query_string else {}
+        grid = grid_for(there.grids, asked_grid(named.grid, arguments), there.settings)
+        members = asked_members(there, named.layer, who)
+        source = there.source(layer_requests(members, grid, arguments, there.settings, who))
+        there.sources.keep(snapshot, address, source)
+    return source

@@ -32,7 +32,7 @@ def list_layers(rejected: bool, form: str) -> None:
             for left in catalog.rejected
         ]
     else:
-        documents = [_line(layer) for layer in catalog.layers]
+        documents = [_line(layer) for layer in catalog.relations]
     if form == "json":
         click.echo(json.dumps(documents, indent=2, ensure_ascii=False))
         return
@@ -96,9 +96,9 @@ def _line(layer: RelationLayer) -> dict[str, Any]:
 def _layer(there: Backend, asked: str) -> RelationLayer:
     """The layer as the login sees it; else as a role that it may take does, for nobody else asks on a terminal."""
     try:
-        return there.catalog.layer(asked, ANONYMOUS)
+        return there.catalog.table(asked, ANONYMOUS)
     except NotFound:
-        others = (layer for layer in there.catalog.catalog().layers if layer.id == asked)
+        others = (layer for layer in there.catalog.catalog().relations if layer.id == asked)
         found = next(others, None)
         if found is None:
             raise

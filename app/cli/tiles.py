@@ -11,9 +11,9 @@ import click
 from flask.cli import AppGroup
 
 from ..backend import Backend
-from ..blueprints.paths import asked_layers
+from ..blueprints.paths import asked_members
 from ..layers.identity import ANONYMOUS
-from ..layers.request import grid_for, tile_requests
+from ..layers.request import grid_for, layer_requests
 from .session import served
 from .tables import FORMAT, print_table
 
@@ -52,9 +52,10 @@ def get(
 def _made(
     there: Backend, layer: str, grid: str | None, path: tuple[str, str, str], arguments: dict[str, list[str]]
 ) -> tuple[bytes, bool]:
-    layers = asked_layers(there, layer, ANONYMOUS)
-    requests = tile_requests(layers, grid_for(there.grids, grid, there.settings), path, arguments, there.settings, ANONYMOUS)
-    entry = there.reader.tile(requests)
+    matrix_set = grid_for(there.grids, grid, there.settings)
+    members = asked_members(there, layer, ANONYMOUS)
+    source = there.source(layer_requests(members, matrix_set, arguments, there.settings, ANONYMOUS))
+    entry = there.reader.tile(source, source.tile(path))
     return entry.raw(), entry.limited
 
 

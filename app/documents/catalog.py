@@ -8,12 +8,18 @@ from ..layers.bounds import Bounds
 from ..layers.column import Column
 from ..layers.grid import Grid
 from ..layers.identity import Identity
+from ..layers.layer import Layer
 from ..layers.relation import RelationLayer
 from . import attribution, extent
 from .addresses import Addresses
 
 KINDS = {"r": "table", "v": "view", "m": "materialized view", "f": "foreign table", "p": "partitioned table"}
 """`pg_class.relkind` in words."""
+
+
+def kind(layer: Layer) -> str:
+    """What the layer is, in words."""
+    return KINDS.get(layer.kind, "relation") if isinstance(layer, RelationLayer) else "function"
 
 
 def table(
@@ -34,7 +40,7 @@ def table(
         "type": "Table",
         "schema": layer.schema,
         "table": layer.name,
-        "kind": KINDS.get(layer.kind, "relation"),
+        "kind": kind(layer),
         "title": layer.title,
         "description": layer.description,
         "attribution": attribution.text_and_links(layer.attribution),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..layers.relation import RelationLayer
+from ..layers.layer import Layer
 
 PAGE_LENGTH = 500
 """Layers on one page: a browser stays quick, and most databases fit on one."""
@@ -17,7 +17,7 @@ _LONGEST = 200
 class Listing:
     """Page `number` of `count`: `layers` of the `found` among `total` in which all `words` occur."""
 
-    layers: tuple[RelationLayer, ...]
+    layers: tuple[Layer, ...]
     words: str
     found: int
     total: int
@@ -25,7 +25,7 @@ class Listing:
     count: int
 
 
-def listing(layers: Sequence[RelationLayer], words: str, number: str) -> Listing:
+def listing(layers: Sequence[Layer], words: str, number: str) -> Listing:
     """The page of this number, as it stands in the address: what is no number is the first, too large the last."""
     words = words[:_LONGEST].strip()
     wanted = words.casefold().split()
@@ -41,5 +41,5 @@ def listing(layers: Sequence[RelationLayer], words: str, number: str) -> Listing
     return Listing(tuple(shown), words, len(found), len(layers), page, count)
 
 
-def _text(layer: RelationLayer) -> str:
+def _text(layer: Layer) -> str:
     return f"{layer.schema}.{layer.name} {layer.id} {layer.title or ''} {layer.description or ''}".casefold()

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from ..errors import BadParameter
 from ..layers.grid import Grid
 from ..layers.identity import Identity
-from ..layers.relation import RelationLayer
-from ..layers.request import TileRequest, tile_requests, whole_number, zooms
+from ..layers.member import Member
+from ..layers.parameters import whole_number
+from ..layers.request import LayerRequest, layer_requests
 from ..settings import Settings
 from .query import without
 
@@ -21,9 +22,9 @@ _MOST = 30
 
 @dataclass(frozen=True)
 class Sheet:
-    """`parts` are requests for one tile of it, one per layer: names and columns are the tile's own, so they agree."""
+    """`parts` are what its tiles are made by, one per layer: names and columns are the tile's own, so they agree."""
 
-    parts: tuple[TileRequest, ...]
+    parts: tuple[LayerRequest, ...]
     grid: Grid
     zooms: tuple[int, int]
     query: str
@@ -44,7 +45,7 @@ class Sheet:
 
 
 def sheet(
-    layers: Sequence[RelationLayer],
+    members: Sequence[Member],
     grid: Grid,
     query: str,
     arguments: Mapping[str, Sequence[str]],
@@ -55,8 +56,8 @@ def sheet(
 
     `arguments` is `query` as it is understood: each name with all its values.
     """
-    lowest, highest = zooms(grid, settings)
-    parts = tile_requests(layers, grid, (str(lowest), "0", "0"), arguments, settings, identity)
+    parts = layer_requests(members, grid, arguments, settings, identity)
+    lowest, highest = min(part.first_zoom for part in parts), max(part.last_zoom for part in parts)
     return Sheet(parts, grid, _stated_zooms(arguments, lowest, highest), query)
 
 

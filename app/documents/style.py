@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..layers.layer import Layer, RowLayer
 from .sheet import Sheet
 
 SOURCE = "flagstone"
@@ -23,7 +24,7 @@ def style(sheet: Sheet, tilejson_address: str) -> dict[str, Any]:
     drawn = [
         layer
         for index, part in enumerate(sheet.parts)
-        for layer in _layers(part.mvt_name, part.layer.geometry.type, color(index))
+        for layer in _layers(part.mvt_name, geometry_type(part.layer), color(index))
     ]
     drawn.sort(key=lambda layer: ("fill", "line", "circle").index(layer["type"]))
     return {
@@ -32,6 +33,11 @@ def style(sheet: Sheet, tilejson_address: str) -> dict[str, Any]:
         "sources": {SOURCE: {"type": "vector", "url": tilejson_address}},
         "layers": [{"id": "ground", "type": "background", "paint": {"background-color": GROUND}}, *drawn],
     }
+
+
+def geometry_type(layer: Layer) -> str:
+    """What its tiles draw, as far as it is known before one is made."""
+    return layer.geometry.type if isinstance(layer, RowLayer) else "GEOMETRY"
 
 
 def color(index: int) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..layers.bounds import Bounds
-from ..layers.request import TileRequest
+from ..layers.layer import RowLayer
+from ..layers.request import LayerRequest
 from . import attribution, extent
 from .addresses import Addresses
 from .sheet import Sheet
@@ -50,14 +51,14 @@ def tiles_address(sheet: Sheet, addresses: Addresses, default_grid: str) -> str:
     return addresses.tiles(sheet.ids, grid, sheet.tile_query)
 
 
-def _vector_layer(part: TileRequest, lowest: int, highest: int) -> dict[str, Any]:
+def _vector_layer(part: LayerRequest, lowest: int, highest: int) -> dict[str, Any]:
     layer = part.layer
     description = layer.description or layer.title
     return {
         "id": part.mvt_name,
         "fields": {column.name: column.served_type.value for column in part.columns},
         **({"description": description} if description else {}),
-        "minzoom": lowest,
-        "maxzoom": highest,
-        "geometry_type": layer.geometry.type,
+        "minzoom": max(lowest, part.first_zoom),
+        "maxzoom": min(highest, part.last_zoom),
+        **({"geometry_type": layer.geometry.type} if isinstance(layer, RowLayer) else {}),
     }

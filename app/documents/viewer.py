@@ -7,7 +7,7 @@ from typing import Any
 from .addresses import Addresses
 from .query import without
 from .sheet import Sheet
-from .style import color
+from .style import color, geometry_type
 
 DRAWN_GRID = "WebMercatorQuad"
 """The grid that MapLibre draws by itself; others it draws only with a projection library beside it."""
@@ -24,7 +24,7 @@ def viewer(sheet: Sheet, addresses: Addresses, *, library: bool) -> dict[str, An
         "drawn": library and sheet.grid.id == DRAWN_GRID,
         "mercator_query": "&".join(filter(None, (elsewhere, f"TileMatrixSetId={DRAWN_GRID}"))),
         "layers": [
-            {"name": part.mvt_name, "geometry": part.layer.geometry.type.lower(), "color": color(index)}
+            {"name": part.mvt_name, "geometry": geometry_type(part.layer).lower(), "color": color(index)}
             for index, part in enumerate(sheet.parts)
         ],
         "facts": {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from ..settings import CacheRule
+from .layer import Layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,9 +16,9 @@ class Lifetimes:
     default: int
     rules: tuple[CacheRule, ...] = ()
 
-    def seconds(self, layer_id: str, zoom: int) -> int:
-        """The time to live of one tile; 0 means that it is not kept."""
+    def seconds(self, layer: Layer, zoom: int) -> int:
+        """The time to live of one tile; 0 means that it is not kept. A rule that matches wins over the layer's own time."""
         for rule in self.rules:
-            if rule.first_zoom <= zoom <= rule.last_zoom and fnmatchcase(layer_id, rule.layer):
+            if rule.first_zoom <= zoom <= rule.last_zoom and fnmatchcase(layer.id, rule.layer):
                 return rule.seconds
-        return self.default
+        return self.default if layer.options.ttl_s is None else layer.options.ttl_s

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from ..errors import NotFound
 from ..layers.identity import Identity
+from ..layers.layer import Layer
 from ..layers.names import RESERVED, escape, nearest
 from ..layers.relation import RelationLayer
 from .postgis import PostGIS
@@ -22,6 +23,13 @@ class Rejected:
     reason: str
 
 
+def relation(layer: Layer) -> RelationLayer:
+    """The layer, if it is a relation; else NotFound."""
+    if not isinstance(layer, RelationLayer):
+        raise NotFound(f"Layer {layer.id} is no table or view.")
+    return layer
+
+
 @dataclass(frozen=True)
 class Catalog:
     """Every layer of one database at one time. Every question names who asks.
@@ -29,28 +37,33 @@ class Catalog:
     `notices` are sentences for whoever runs Flagstone: an old PostGIS, a login that sees everything.
     """
 
-    layers: tuple[RelationLayer, ...]
+    layers: tuple[Layer, ...]
     rejected: tuple[Rejected, ...]
     postgis: PostGIS
     database: str
     login: str
     schema_order: tuple[str, ...] = ("public",)
     notices: tuple[str, ...] = ()
-    _by_id: dict[str, RelationLayer] = field(init=False, repr=False, compare=False)
-    _by_name: dict[str, list[RelationLayer]] = field(init=False, repr=False, compare=False)
+    _by_id: dict[str, Layer] = field(init=False, repr=False, compare=False)
+    _by_name: dict[str, list[Layer]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_id", {layer.id: layer for layer in self.layers})
-        by_name: dict[str, list[RelationLayer]] = {}
-        for layer in sorted((layer for layer in self.layers if layer.is_first_geometry), key=self._rank):
+        by_name: dict[str, list[Layer]] = {}
+        for layer in sorted((layer for layer in self.layers if layer.has_bare_name), key=self._rank):
             by_name.setdefault(escape(layer.name), []).append(layer)
         object.__setattr__(self, "_by_name", by_name)
 
-    def _rank(self, layer: RelationLayer) -> tuple[int, str]:
+    def _rank(self, layer: Layer) -> tuple[int, str]:
         order = self.schema_order
         return (order.index(layer.schema) if layer.schema in order else len(order), layer.schema)
 
-    def find(self, asked: str, identity: Identity) -> RelationLayer | None:
+    @property
+    def relations(self) -> tuple[RelationLayer, ...]:
+        """The layers that are relations of the database, whoever may read them."""
+        return tuple(layer for layer in self.layers if isinstance(layer, RelationLayer))
+
+    def find(self, asked: str, identity: Identity) -> Layer | None:
         """The layer of an id, or of a bare name in the first schema that has it for this identity."""
         layer = self._by_id.get(asked)
         if layer is not None:
@@ -59,7 +72,7 @@ class Catalog:
             return None
         return next((layer for layer in self._by_name.get(asked, ()) if layer.readable_by(identity)), None)
 
-    def layer(self, asked: str, identity: Identity) -> RelationLayer:
+    def layer(self, asked: str, identity: Identity) -> Layer:
         """As `find`; NotFound, with the nearest ids that this identity may know of, where there is none."""
         layer = self.find(asked, identity)
         if layer is None:
@@ -67,11 +80,19 @@ class Catalog:
             raise NotFound(f"There is no layer {asked[:100]!r}.", near)
         return layer
 
-    def visible(self, identity: Identity) -> list[RelationLayer]:
+    def table(self, asked: str, identity: Identity) -> RelationLayer:
+        """As `layer`, of a relation of the database."""
+        return relation(self.layer(asked, identity))
+
+    def visible(self, identity: Identity) -> list[Layer]:
         """The layers that this identity may read, ordered by schema, name and column."""
         return [layer for layer in self.layers if layer.readable_by(identity)]
 
-    def short_name(self, layer: RelationLayer, identity: Identity) -> str | None:
+    def tables(self, identity: Identity) -> list[RelationLayer]:
+        """Those that are relations of the database."""
+        return [layer for layer in self.relations if layer.readable_by(identity)]
+
+    def short_name(self, layer: Layer, identity: Identity) -> str | None:
         """The bare name that leads this identity to the layer, if there is one."""
         name = escape(layer.name)
-        return name if layer.is_first_geometry and self.find(name, identity) is layer else None
+        return name if layer.has_bare_name and self.find(name, identity) is layer else None

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from ..errors import FlagstoneError
 from ..layers.bounds import Bounds
 from ..layers.identity import Identity
+from ..layers.layer import Layer
 from ..layers.relation import RelationLayer
 from ..settings import Settings
 from . import discovery
-from .catalog import Catalog
+from .catalog import Catalog, relation
 from .catalog_loads import CatalogLoads
 from .extents import Extents
 from .pool import Pool
@@ -39,7 +40,7 @@ class CatalogStore:
         self._extents = Extents(pool, settings)
         self._snapshot: Catalog | None = None
         self._postgis: PostGIS | None = None
-        self._alone: dict[tuple[str, Identity], RelationLayer] = {}
+        self._alone: dict[tuple[str, Identity], Layer] = {}
         self._failure: str | None = None
         self._lock = threading.Lock()
         # A quarter of the threads: half of them may wait at the same time for tiles that others make.
@@ -73,6 +74,11 @@ class CatalogStore:
         return self._snapshot is not None
 
     @property
+    def snapshot(self) -> Catalog | None:
+        """The complete snapshot as it is now, without waiting for one."""
+        return self._snapshot
+
+    @property
     def failure(self) -> str | None:
         """Why the last load failed; None where it did not."""
         return self._failure
@@ -86,7 +92,7 @@ class CatalogStore:
         """The complete snapshot. Waits for the first load, for some seconds; raises what made it fail."""
         return self._snapshot or self._loads.first()
 
-    def layer(self, asked: str, identity: Identity) -> RelationLayer:
+    def layer(self, asked: str, identity: Identity) -> Layer:
         """The layer of an id or bare name for this identity; NotFound, DatabaseDown and the like.
 
         Before the first load it is looked up alone. After it, an unknown name makes the catalog load again, where
@@ -97,7 +103,11 @@ class CatalogStore:
             return self._layer_alone(asked, identity) or self.catalog().layer(asked, identity)
         return snapshot.find(asked, identity) or self.reload_if_due().layer(asked, identity)
 
-    def extent(self, layer: RelationLayer, *, wait_s: float = _EXTENT_WAIT_S) -> Bounds | None:
+    def table(self, asked: str, identity: Identity) -> RelationLayer:
+        """As `layer`, of a relation of the database."""
+        return relation(self.layer(asked, identity))
+
+    def extent(self, layer: Layer, *, wait_s: float = _EXTENT_WAIT_S) -> Bounds | None:
         """The layer's bounds in longitude and latitude: declared, else from statistics, else from its rows.
 
         None where nothing is known yet. Rows are read in the background and waited for `wait_s`, so that the first
@@ -105,7 +115,7 @@ class CatalogStore:
         """
         return self._extents.extents([layer], self.postgis.schema, wait_s=wait_s)[layer.id]
 
-    def extents(self, layers: Sequence[RelationLayer]) -> dict[str, Bounds | None]:
+    def extents(self, layers: Sequence[Layer]) -> dict[str, Bounds | None]:
         """The extents of many layers by id; never waits for rows."""
         return self._extents.extents(layers, self.postgis.schema)
 
@@ -154,7 +164,7 @@ class CatalogStore:
         self._failure = reason
         self._alone.clear()  # while loads fail, what was looked up alone must not grow old
 
-    def _layer_alone(self, asked: str, identity: Identity) -> RelationLayer | None:
+    def _layer_alone(self, asked: str, identity: Identity) -> Layer | None:
         found = self._alone.get((asked, identity))
         if found is None:
             found, self._postgis = discovery.look_up(self._pool, self._settings, asked, identity)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 
 from ..layers.identity import Identity
+from ..layers.layer import Layer
 from ..layers.names import RESERVED, relation_candidates
 from ..layers.relation import RelationLayer
 from ..settings import Settings
@@ -36,7 +37,7 @@ def load(pool: Pool, settings: Settings, before: Catalog | None = None) -> Catal
         return _Discovery(pool, settings, connection, database, running_code, before).catalog(found)
 
 
-def look_up(pool: Pool, settings: Settings, asked: str, identity: Identity) -> tuple[RelationLayer | None, PostGIS]:
+def look_up(pool: Pool, settings: Settings, asked: str, identity: Identity) -> tuple[Layer | None, PostGIS]:
     """One layer alone, without the catalog: milliseconds where a whole load takes half a second.
 
     A bare name is only looked for in the configured schemas; in the others only the catalog knows which is first.
@@ -92,7 +93,7 @@ class _Discovery:
 
     def catalog(self, found: list[Relation]) -> Catalog:
         accepted = [relation for relation in found if not self._refused(relation)]
-        known = self._before.layers if self._before else ()
+        known = self._known()
         facts = views.read(
             self._pool, self._connection, accepted, self._running_code,
             {layer.oid: ViewFacts(layer.key, layer.runs_code, layer.definition) for layer in known if layer.kind == "v"},
@@ -120,6 +121,10 @@ class _Discovery:
             notices=self._database.notices,
         )
 
+    def _known(self) -> tuple[RelationLayer, ...]:
+        """The relations of the last catalog."""
+        return self._before.relations if self._before else ()
+
     def _reject(self, relation: Relation, reason: str, column: str | None = None) -> None:
         self._rejected.append(Rejected(relation.schema, relation.name, relation.kind, column, reason))
 
@@ -141,8 +146,7 @@ class _Discovery:
                     srids[relation.oid][column.name] = column.srid
                 else:
                     untyped.append((relation, column.name))
-        known = self._before.layers if self._before else ()
-        before = {(layer.oid, layer.geometry.name): layer.geometry.crs.srid for layer in known}
+        before = {(layer.oid, layer.geometry.name): layer.geometry.crs.srid for layer in self._known()}
         samples = SridSamples(
             self._pool, self._connection, self._database.postgis.schema, self._database.login
         ).read(untyped, before)

@@ -10,6 +10,7 @@ from ..errors import FlagstoneError, LayerChanged, LayerLocked, Unavailable
 from ..layers.bounds import Bounds
 from ..layers.crs import Crs
 from ..layers.identity import Identity
+from ..layers.layer import Layer
 from ..layers.relation import RelationLayer
 from ..settings import Settings
 from .column_reader import column_reader
@@ -44,19 +45,18 @@ class Extents:
         self._statistics = {}
 
     def extents(
-        self, layers: Sequence[RelationLayer], postgis_schema: str, *, wait_s: float = 0.0
+        self, layers: Sequence[Layer], postgis_schema: str, *, wait_s: float = 0.0
     ) -> dict[str, Bounds | None]:
         """Extents by layer id, with one query for all layers whose statistics were not read yet.
 
         Rows are only read in the background; for one that is looked at for the first time, `wait_s` are waited.
         """
         statistics = self._statistics
-        missing = [layer for layer in layers if layer.declared_bounds is None and _key(layer) not in statistics]
-        statistics.update(self._read(missing, postgis_schema))
-        found: dict[str, Bounds | None] = {}
-        for layer in layers:
-            box = layer.declared_bounds or statistics.get(_key(layer))
-            found[layer.id] = box or self._exact.extent(layer, postgis_schema, wait_s=wait_s)
+        found = {layer.id: layer.declared_bounds for layer in layers}
+        relations = [each for each in layers if isinstance(each, RelationLayer) and each.declared_bounds is None]
+        statistics.update(self._read([layer for layer in relations if _key(layer) not in statistics], postgis_schema))
+        for layer in relations:
+            found[layer.id] = statistics.get(_key(layer)) or self._exact.extent(layer, postgis_schema, wait_s=wait_s)
         return found
 
     def _read(self, layers: Sequence[RelationLayer], postgis_schema: str) -> Boxes:

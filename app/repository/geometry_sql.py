@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from ..layers.relation import GeometryColumn
+from ..layers.layer import GeometryColumn
 from .identifier import identifier
 from .postgis import PostGIS
 

@@ -11,7 +11,9 @@ from psycopg.rows import class_row
 
 from ..layers.column import UNSERVED, Column
 from ..layers.crs import Crs
-from ..layers.relation import GeometryColumn, RelationLayer
+from ..layers.layer import GeometryColumn
+from ..layers.names import layer_id
+from ..layers.relation import RelationLayer
 from . import comments, typmod
 from .statements import statement
 
@@ -106,6 +108,7 @@ class LayerBuilder:
                 continue
             crs = self._systems[srids[column.name]]
             yield RelationLayer(
+                id=layer_id(relation.schema, relation.name, None if place == 0 else column.name),
                 schema=self._share(relation.schema),
                 name=relation.name,
                 oid=relation.oid,

@@ -7,7 +7,9 @@ from enum import StrEnum
 
 from ..layers.bounds import EVERYWHERE, Bounds
 from ..layers.crs import length_in_layer, search_boxes
-from ..layers.request import TileRequest
+from ..layers.layer import RowLayer
+from ..layers.request import LayerRequest
+from ..layers.tile import Tile
 
 PIXELS = 512
 """Pixels along the edge of a tile on the screen; half of one is the tolerance of simplification."""
@@ -41,29 +43,29 @@ class Search:
         return self.way, len(self.boxes)
 
 
-def search(request: TileRequest) -> Search:
+def search(request: LayerRequest, layer: RowLayer, tile: Tile) -> Search:
     """The search for one layer of a tile.
 
     Where no box of the layer's CRS is certain (a wide tile and a projection made for a small area), rows are
     transformed to be judged: the limit must take the first rows of the tile, not of the table.
     """
-    grid, layer = request.grid, request.layer
-    buffered = grid.buffered(request.tile, request.buffer / request.resolution)
+    grid = request.grid
+    buffered = grid.buffered(tile, request.buffer / request.resolution)
     boxes = search_boxes(buffered, grid.crs, layer.geometry.crs)
     if EVERYWHERE not in boxes:
         # A box on the sphere has great circles for edges; a wide one is not the box that is meant.
         wide = layer.geometry.is_geography and any(max(b.width, b.height) > _WIDEST_ON_SPHERE for b in boxes)
         return Search(Way.CAST if wide else Way.INDEX, boxes)
     rows = layer.estimated_rows
-    if grid.is_whole(request.tile.z) or (rows is not None and rows < request.limit / 2):
+    if grid.is_whole(tile.z) or (rows is not None and rows < request.limit / 2):
         return Search(Way.EVERY_ROW)
     return Search(Way.TRANSFORM, (buffered,))
 
 
-def parameters(request: TileRequest, found: Search) -> dict[str, object]:
+def parameters(request: LayerRequest, layer: RowLayer, tile: Tile, found: Search) -> dict[str, object]:
     """The values of one tile, by the names that the statement uses."""
-    grid, crs = request.grid, request.layer.geometry.crs
-    box = grid.bounds(request.tile)
+    grid, crs = request.grid, layer.geometry.crs
+    box = grid.bounds(tile)
     values: dict[str, object] = {
         "envelope": _box2d(box),
         "limit": request.limit,
@@ -72,10 +74,10 @@ def parameters(request: TileRequest, found: Search) -> dict[str, object]:
         "name": request.mvt_name,
     }
     srid = grid.crs.srid if found.way is Way.TRANSFORM else crs.srid
-    on_sphere = found.way is Way.INDEX and request.layer.geometry.is_geography
+    on_sphere = found.way is Way.INDEX and layer.geometry.is_geography
     for name, searched in zip(("search", "search2"), found.boxes, strict=False):
         values[name] = _polygon(searched, srid, densify=on_sphere)
-    if not request.layer.geometry.only_points:
+    if not layer.geometry.only_points:
         values["tolerance"] = length_in_layer(box.width / PIXELS / 2, box, grid.crs, crs)
         if found.clips:
             values.update(_clip(found.boxes[0], crs.srid))

@@ -16,11 +16,14 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from ..layers.column import Cast, Column
-from ..layers.identity import Identity
-from ..layers.relation import RelationLayer
+from ..layers.layer import RowLayer
+from ..layers.order import SortKey
+from ..layers.request import LayerRequest
+from .filter_sql import Condition
 from .geometry_sql import GeometrySql
 from .identifier import identifier
 from .postgis import PostGIS
+from .rows import rows_of
 from .tile_search import Search, Way
 
 VERSION = 1
@@ -50,15 +53,15 @@ class Names:
 
 
 def tile_query(
-    layer: RelationLayer, identity: Identity, grid_srid: int, columns: tuple[Column, ...], search: Search, postgis: PostGIS
+    request: LayerRequest, layer: RowLayer, search: Search, condition: Condition | None, postgis: PostGIS
 ) -> sql.Composed:
-    """The statement for one layer, as this identity may read it, in the grid with this SRID.
+    """The statement for one layer, as the request's identity may read it, in the request's grid.
 
-    Of the search only the way and the number of boxes are in the text. Parameters: `search` and `search2` (geometry),
+    `condition` is what the request's filter says. Of the search only the way and the number of boxes are in the text. Parameters: `search` and `search2` (geometry),
     `clip` (box2d), `clip_geometry` and `corner1` to `corner4` (geometry), `tolerance` (units of the layer's CRS),
-    `envelope` (box2d in the grid's CRS), `limit`, `resolution`, `buffer`, `name`.
+    `envelope` (box2d in the grid's CRS), `limit`, `resolution`, `buffer`, `name`; and those of the condition.
     """
-    clauses = _Clauses(layer, identity, grid_srid, columns, search, postgis)
+    clauses = _Clauses(request, layer, search, condition, postgis)
     return sql.SQL(
         """
 WITH candidates AS (
@@ -80,24 +83,21 @@ FROM features AS {row}
 
 class _Clauses:
     def __init__(
-        self,
-        layer: RelationLayer,
-        identity: Identity,
-        grid_srid: int,
-        columns: tuple[Column, ...],
-        search: Search,
-        postgis: PostGIS,
+        self, request: LayerRequest, layer: RowLayer, search: Search, condition: Condition | None, postgis: PostGIS
     ) -> None:
         self.layer = layer
-        self.identity = identity
-        self.columns = columns
+        self.rows = rows_of(layer)
+        self.identity = request.identity
+        self.columns = request.columns
+        self.order = request.order
+        self.condition = condition
         self.search = search
         self.schema = identifier(postgis.schema)
         self.names = Names.beside(layer.columns)
         self.geometry = layer.geometry
-        self.id_column = layer.id_column_for(identity) if postgis.has_feature_ids else None
+        self.id_column = layer.id_column_for(request.identity) if postgis.has_feature_ids else None
         stored = identifier("candidates", self.names.geometry)
-        self.drawing = GeometrySql(layer.geometry, stored, grid_srid, search.clips, postgis)
+        self.drawing = GeometrySql(layer.geometry, stored, request.grid.crs.srid, search.clips, postgis)
 
     # --- candidates ---------------------------------------------------------------------------------------------
 
@@ -111,8 +111,8 @@ class _Clauses:
             "    LIMIT %(limit)s::pg_catalog.int8"
         ).format(
             selected=sql.SQL(", ").join(selected),
-            relation=identifier(self.layer.schema, self.layer.name),
-            found=self._found(),
+            relation=self.rows,
+            found=self._chosen(),
             order=self._order(),
         )
 
@@ -125,6 +125,12 @@ class _Clauses:
             return sql.SQL("{}::{}").format(column, self.drawing.type("geometry"))
         return column
 
+    def _chosen(self) -> sql.Composed:
+        """Rows of the tile that fulfil the filter. Each side has parentheses of its own: no OR gets out of the box."""
+        if self.condition is None:
+            return self._found()
+        return sql.SQL("{} AND {}").format(self._found(), self.condition.text)
+
     def _found(self) -> sql.Composed:
         """Which rows meet the tile's buffered box. NULL and empty geometries meet none."""
         column = sql.SQL("source.{}").format(identifier(self.geometry.name))
@@ -132,7 +138,7 @@ class _Clauses:
         judged: sql.Composable
         match self.search.way:
             case Way.EVERY_ROW:
-                return sql.SQL("{} IS NOT NULL").format(column)
+                return sql.SQL("({} IS NOT NULL)").format(column)
             case Way.INDEX:
                 judged, kind = column, "geography" if self.geometry.is_geography else "geometry"
             case Way.CAST:
@@ -147,8 +153,9 @@ class _Clauses:
 
     def _order(self) -> sql.Composed:
         """One total order of the rows, whatever the plan: by key, else by place, else by all that is served."""
+        keys: list[sql.Composable] = [self._sorted(key) for key in self.order]
         key = self.layer.key_for(self.identity)
-        keys: list[sql.Composable] = [sql.SQL("source.{}").format(identifier(name)) for name in key]
+        keys += [sql.SQL("source.{}").format(identifier(name)) for name in key]
         if key and self.layer.key_is_never_null:
             return sql.SQL(", ").join(keys)
         if self.layer.has_ctid_for(self.identity):
@@ -158,6 +165,10 @@ class _Clauses:
             keys.append(sql.SQL("{}.ST_AsBinary({})").format(self.schema, self._source_geometry()))
             keys += [sql.SQL("source.{}::pg_catalog.text").format(identifier(c.name)) for c in self.columns]
         return sql.SQL(", ").join(keys)
+
+    def _sorted(self, key: SortKey) -> sql.Composed:
+        descending = sql.SQL(" DESC NULLS LAST") if key.descending else sql.SQL("")
+        return sql.SQL("source.{}{}").format(identifier(key.column.name), descending)
 
     # --- features -----------------------------------------------------------------------------------------------
 
@@ -193,7 +204,7 @@ class _Clauses:
         return sql.SQL(
             "CASE WHEN pg_catalog.count(*) < %(limit)s::pg_catalog.int8 THEN false ELSE EXISTS ("
             "SELECT 1 FROM {relation} AS source WHERE {found} OFFSET %(limit)s::pg_catalog.int8) END"
-        ).format(relation=identifier(self.layer.schema, self.layer.name), found=self._found())
+        ).format(relation=self.rows, found=self._chosen())
 
 
 def _served(column: Column) -> sql.Composed:

@@ -1,3 +1,4 @@
+SET search_path = public;
 -- Every kind of relation, and every way for one to have geometry or to have no use for a map.
 CREATE TABLE plain (
     id int PRIMARY KEY, name varchar(20) NOT NULL, price numeric(10, 2), tags text[], photo bytea,

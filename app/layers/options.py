@@ -1,0 +1,29 @@
+"""What configuration says of a layer beyond what the database knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .cql2.tree import Expression
+from .order import SortKey
+
+
+@dataclass(frozen=True, slots=True)
+class LayerOptions:
+    """None, or nothing, leaves it to the settings. Zooms are those of the default grid; `buffer` is in units of an
+    extent of 4096; `ttl_s` are seconds."""
+
+    minzoom: int | None = None
+    maxzoom: int | None = None
+    extent: int | None = None
+    buffer: int | None = None
+    limit: int | None = None
+    mvt_name: str | None = None
+    ttl_s: int | None = None
+    rank: tuple[SortKey, ...] = ()
+    """Which rows come first, and survive a limit, where the request does not sort."""
+    filter: Expression | None = None
+    """What every row of the layer fulfils, whoever asks."""
+
+
+NO_OPTIONS = LayerOptions()
