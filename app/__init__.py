@@ -2,46 +2,51 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flask import Flask
 
+    from .extension import Flagstone
+    from .layers.sql_layer import SqlLayer
     from .settings import Settings
 
+__all__ = ["Flagstone", "Settings", "SqlLayer", "create_app"]
 
-def create_app(settings: Settings | None = None) -> Flask:
-    """The WSGI application. It opens nothing: connections and threads begin with the first request or command."""
-    # Imported here, so that `app.gunicorn_conf`, which lies in this package, can say where the counters are kept
-    # before they are imported.
+_HOMES = {"Flagstone": ".extension", "Settings": ".settings", "SqlLayer": ".layers.sql_layer"}
+
+
+def __getattr__(name: str) -> Any:
+    # Found when they are asked for: `app.gunicorn_conf`, which lies in this package, has to say where the counters are
+    # kept before anything that counts is imported.
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name], __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def create_app(settings: Settings | None = None, layers: Sequence[SqlLayer] = ()) -> Flask:
+    """The WSGI application. It opens nothing: connections and threads begin with the first request or command.
+
+    `layers` are statements that are layers, beside those of the database and of FLAGSTONE_SQL_DIRECTORY.
+    """
+    # Imported here for the same reason.
     from flask import Flask
-    from flask_caching import Cache
     from werkzeug.middleware.proxy_fix import ProxyFix
 
     from . import cli
-    from .backend import Backend
-    from .blueprints import catalog, cors, errors, health, request_id, tilejson, tiles, viewer
-    from .caching.config import cache_config
-    from .settings import Settings
+    from .extension import Flagstone
 
-    settings = settings or Settings.load()
-    app = Flask(__name__)
+    flagstone = Flagstone(settings, layers=layers)
+    app = Flask(__name__, static_folder=None)
     # An empty part of a path is an error to explain, not a redirect to another tile.
     app.url_map.merge_slashes = False
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # documents keep the order in which they are written
-
-    cache = Cache(app, with_jinja2_ext=False, config=cache_config(settings))
-    app.extensions["flagstone"] = Backend(settings, cache.cache)
-
-    for room in (health, tiles, tilejson, catalog, viewer):
-        app.register_blueprint(room.blueprint)
-    errors.init_app(app)
-    request_id.init_app(app.name)
-    cors.init_app(app, settings.cors_origins)
+    flagstone.init_whole(app)
     cli.init_app(app)
 
-    if settings.trusted_proxies:
-        trusted = settings.trusted_proxies
+    if trusted := flagstone.settings.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=trusted, x_proto=trusted, x_host=trusted, x_port=trusted, x_prefix=trusted
         )

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from .caching.crew import Crew
 from .caching.single_flight import SingleFlight
 from .caching.slots import Slots
 from .caching.store import ByteStore
 from .caching.tile_cache import TileCache
 from .errors import ConfigurationError
-from .layers.grid import Grids
+from .layers.grid_files import read_directory
+from .layers.grids import BUILT_IN, Grids
 from .layers.lifetime import Lifetimes
 from .layers.request import LayerRequest
+from .layers.source_ids import SourceIds
+from .layers.sql_layer import SqlLayer
 from .reader import Reader
 from .repository.catalog_store import CatalogStore
 from .repository.pool import Pool
@@ -22,25 +28,34 @@ from .source import Source, Sources
 class Backend:
     """Everything that answers need, shared by the views, the commands and the tests. Nothing opens until it is used."""
 
-    def __init__(self, settings: Settings, store: ByteStore) -> None:
+    def __init__(
+        self, settings: Settings, store: ByteStore, pool: Pool | None = None, registered: Sequence[SqlLayer] = ()
+    ) -> None:
         self.settings = settings
-        self.grids = Grids()
+        directory = settings.tms_directory
+        self.grids = Grids(read_directory(directory, BUILT_IN) if directory is not None else None)
         if settings.default_grid not in self.grids:
             raise ConfigurationError(
                 f"FLAGSTONE_DEFAULT_TMS: {settings.default_grid!r} is none of {', '.join(self.grids.ids)}")
-        self.pool = Pool(settings)
-        self.catalog = CatalogStore(self.pool, settings)
+        self.pool = pool or Pool(settings)
+        self.catalog = CatalogStore(self.pool, settings, registered)
         self.second_look = SecondLook(self.catalog)
         # Of 16 threads 8 may make tiles, 6 of them of one layer, and 6 wait for tiles that others make: two are always
         # free for tiles that are kept, for documents and for health checks.
         waiting = max(1, settings.threads * 3 // 8)
-        slots = Slots(most=max(1, settings.threads - waiting - 2), most_of_one=waiting)
+        places = max(1, settings.threads - waiting - 2)
+        slots = Slots(most=places, most_of_one=waiting)
+        # Helpers take slots and connections beside the requests' own; some slots are always left for other tiles.
+        spare = 2 if places >= 6 else 1
+        helpers = max(0, min(settings.threads // 4, settings.connections - 1, places - 1 - spare))
+        self._crew = Crew(helpers, lambda: slots.has_room(spare))
         flight = SingleFlight(
             max_waiting=waiting,
             # Longer than the tile itself may take, so that who waits gets its error and not one of its own.
             timeout_s=settings.longest_tile_s + 1,
         )
         self.sources = Sources()
+        self.source_ids = SourceIds()
         self._lifetimes = Lifetimes(settings.cache_ttl_s, settings.cache_rules)
         self.reader = Reader(
             Tiles(self.pool),
@@ -50,7 +65,10 @@ class Backend:
             flight,
             slots,
             self._lifetimes,
+            self._crew,
             tile_limit_s=settings.tile_limit_s,
+            skips_failures=settings.composite_failure == "skip",
+            layer_changed=self.catalog.reload_soon,
         )
 
     def source(self, parts: tuple[LayerRequest, ...]) -> Source:
@@ -59,12 +77,14 @@ class Backend:
 
     def open(self) -> None:
         """Connect and start to read the catalog in the background. After the fork only."""
-        self.pool.open()
+        if not self.pool.is_lent:
+            self.pool.open()
         self.catalog.open()
 
     def close(self) -> None:
         """Stop the background work and close every connection."""
         self.catalog.close()
+        self._crew.close()
         self.pool.close()
 
     def ready(self) -> bool:

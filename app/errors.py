@@ -13,7 +13,8 @@
     ├── TileTimeout               the statement timeout ended the tile's query
     ├── AccessDenied              the database refused to read the relation
     ├── QueryFailed               the database refused the statement for another reason
-    └── SampleError               the sample could not be loaded
+    ├── SampleError               the sample could not be loaded
+    └── InstallError              a file's functions could not be put into the database
 
 Messages are sentences for the person who made the request. They never hold text that came from the database server.
 """
@@ -98,6 +99,10 @@ class QueryFailed(FlagstoneError):
 
 class SampleError(FlagstoneError):
     """The sample data could not be loaded."""
+
+
+class InstallError(FlagstoneError):
+    """The functions of a file could not be put into the database; nothing was changed."""
 
 
 def copied(error: _E) -> _E:

@@ -83,7 +83,7 @@ timeout = 60
 # The longest request line that gunicorn allows: column lists go into the address.
 limit_request_line = 8190
 # The heartbeat file of a worker must not wait for a busy disk; gunicorn makes it as mkstemp does.
-_memory = "/dev/shm"  # noqa: S108
+_memory = "/dev/shm"  # noqa: S108  # it is memory, and nothing of ours is ever read from it
 worker_tmp_dir = _memory if os.access(_memory, os.W_OK) else None
 control_socket_disable = True
 # Forwarded headers are judged in one place, by FLAGSTONE_TRUSTED_PROXIES; gunicorn would believe 127.0.0.1, and

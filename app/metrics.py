@@ -55,6 +55,11 @@ TILE_QUERY_SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
     registry=_REGISTRY,
 )
+PARTS_MISSING = Counter(
+    "flagstone_tile_parts_missing_total",
+    "Layers that failed or took too long and were left out of a composite tile.",
+    registry=_REGISTRY,
+)
 POOL_REFUSALS = Counter(
     "flagstone_pool_refusals_total",
     "Requests for which no database connection became free in time.",
@@ -67,14 +72,14 @@ def exposition() -> tuple[bytes, str]:
     registry = _REGISTRY
     if _is_multiprocess():
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library types only a part of itself
     return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
 def forget_worker(pid: int) -> None:
     """Drop the gauges of a worker that ended; for gunicorn's `child_exit`. Its counters keep counting in the sums."""
     if _is_multiprocess():
-        mark_process_dead(pid)  # type: ignore[no-untyped-call]
+        mark_process_dead(pid)  # type: ignore[no-untyped-call]  # as above
 
 
 def _is_multiprocess() -> bool:

@@ -91,6 +91,9 @@ class Settings(BaseSettings):
     transaction_pooling: bool = Field(
         False, alias="FLAGSTONE_TRANSACTION_POOLING",
         description="The database is behind PgBouncer in transaction mode: settings per transaction, nothing prepared.")
+    admin_database_url: SecretStr | None = Field(
+        None, alias="FLAGSTONE_ADMIN_DATABASE_URL",
+        description="PostgreSQL URL of a login that may create things, for commands that change the database; no tile uses it.")
 
     # --- catalog ------------------------------------------------------------------------------------------------
     schemas: Words = Field(
@@ -101,6 +104,15 @@ class Settings(BaseSettings):
         ("*",), validation_alias=_setting("FLAGSTONE_TABLES", "DB_TABLES"),
         description="Relations to publish, patterns of `name` or `schema.name`.")
     exclude_tables: Words = Field((), alias="FLAGSTONE_EXCLUDE_TABLES", description="Relations not to publish, patterns.")
+    functions: Words = Field(
+        ("*",), alias="FLAGSTONE_FUNCTIONS", description="Functions to publish, patterns of `name` or `schema.name`.")
+    exclude_functions: Words = Field((), alias="FLAGSTONE_EXCLUDE_FUNCTIONS", description="Functions not to publish, patterns.")
+    row_functions: Words = Field(
+        (), alias="FLAGSTONE_ROW_FUNCTIONS",
+        description="Functions that return rows and are published as layers, patterns of `name` or `schema.name`.")
+    sql_directory: str | None = Field(
+        None, validation_alias=_setting("FLAGSTONE_SQL_DIRECTORY", "TIMVT_FUNCTIONS_DIRECTORY"),
+        description="Directory of `.sql` files, each a SELECT with placeholders that is a layer; read again with the catalog.")
     schema_order: Words = Field(
         ("public",), alias="FLAGSTONE_SCHEMA_ORDER", description="Where a bare layer name is looked for first; then by name.")
     catalog_interval_s: float = Field(
@@ -112,10 +124,17 @@ class Settings(BaseSettings):
         5000, ge=0, alias="FLAGSTONE_EXTENT_TIMEOUT_MS",
         description="Time limit for one exact extent, read in the background where statistics have none; 0 means never.")
 
+    layers_file: str | None = Field(
+        None, alias="FLAGSTONE_LAYERS_FILE",
+        description="TOML file with what the database cannot say of its layers, and named composites; read again with the catalog.")
+
     # --- tiles --------------------------------------------------------------------------------------------------
     default_grid: str = Field(
         "WebMercatorQuad", validation_alias=_setting("FLAGSTONE_DEFAULT_TMS", "TIMVT_DEFAULT_TMS"),
         description="Tile matrix set where the address names none.")
+    tms_directory: str | None = Field(
+        None, validation_alias=_setting("FLAGSTONE_TMS_DIRECTORY", "TILEMATRIXSET_DIRECTORY"),
+        description="Directory with further tile matrix sets, one TMS 2.0 JSON file each, named by its id.")
     default_minzoom: int = Field(
         0, ge=0, le=30, validation_alias=_setting("FLAGSTONE_DEFAULT_MINZOOM", "TIMVT_DEFAULT_MINZOOM"),
         description="Lowest zoom of a layer in the default tile matrix set.")
@@ -137,6 +156,15 @@ class Settings(BaseSettings):
         description="Most features of one layer in a tile; `limit` may ask for fewer.")
     max_composite: int = Field(
         20, ge=1, alias="FLAGSTONE_MAX_COMPOSITE", description="Most layers of one composite tile.")
+    composite_failure: Literal["fail", "skip"] = Field(
+        "fail", alias="FLAGSTONE_COMPOSITE_FAILURE",
+        description="What a composite does where one of its layers fails: `fail` too, or `skip` the layer and say so in a header.")
+    numeric_as: Literal["double", "text"] = Field(
+        "double", alias="FLAGSTONE_NUMERIC_AS",
+        description="Attributes of type numeric are a `double`, about 15 digits, or `text` with all of them.")
+    json_as: Literal["text", "open"] = Field(
+        "text", alias="FLAGSTONE_JSON_AS",
+        description="Attributes that are objects (json, hstore, composite types) are `text`, or `open`: their keys are attributes.")
     mvt_layer_name: str | None = Field(
         None, min_length=1, alias="FLAGSTONE_MVT_LAYER_NAME",
         description="One name for the layer inside every tile, `default` for maps written for TiMVT. Default: the layer's id.")
@@ -186,7 +214,10 @@ class Settings(BaseSettings):
     web_concurrency: int = Field(2, ge=1, le=256, alias="WEB_CONCURRENCY", description="gunicorn's worker processes.")
     threads: int = Field(16, ge=1, le=256, alias="FLAGSTONE_THREADS", description="Threads of one worker.")
 
-    @field_validator("schemas", "exclude_schemas", "tables", "exclude_tables", "schema_order", "cors_origins", mode="before")
+    @field_validator(
+        "schemas", "exclude_schemas", "tables", "exclude_tables", "functions", "exclude_functions", "row_functions", "schema_order", "cors_origins",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return cls._words(value)

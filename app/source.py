@@ -69,7 +69,7 @@ def layer_key(part: LayerRequest, database: str) -> LayerKey:
         layer_id=part.layer.id,
         layer_digest=f"{VERSION}-{part.layer.digest}",
         mvt_name=part.mvt_name,
-        grid=part.grid.id,
+        grid=part.grid.key,
         parameters=part.parameters,
         identity=part.identity,
     )

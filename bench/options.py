@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-PARTS = ("tiles", "throughput", "memory", "start")
+PARTS = ("tiles", "composites", "throughput", "memory", "start")
 
 _DESCRIPTION = """\
 Measures Flagstone on this machine with a PostgreSQL, a Redis and an nginx of its own, over the loopback interface.

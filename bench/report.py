@@ -12,7 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from . import throughput, tile_times
+from . import composites, throughput, tile_times
+from .composites import CompositeFigures
 from .memory import MEGABYTE, WorkerMemory
 from .throughput import Throughput
 from .tile_times import HTTP, OURS, PLAIN, TileFigures
@@ -34,6 +35,7 @@ class Results:
 
     command: str
     tiles: list[TileFigures] = field(default_factory=list)
+    composites: list[CompositeFigures] = field(default_factory=list)
     throughput: Throughput | None = None
     memory: list[WorkerMemory] = field(default_factory=list)
     start_tables: int = 0
@@ -51,6 +53,7 @@ class Results:
             "command": self.command,
             "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
             "tiles": [{**asdict(figures), "light": figures.is_light, "compared": figures.plain_is_whole} for figures in self.tiles],
+            "composites": [{**asdict(figures), "bound_ms": figures.bound_ms, "ratio": figures.ratio} for figures in self.composites],
             "requests_per_second": self.throughput.rounds if self.throughput else {},
             "memory_bytes": [asdict(found) for found in self.memory],
             "start_seconds": {"tables": self.start_tables, "runs": self.starts},
@@ -66,6 +69,8 @@ def show(results: Results, console: Console) -> None:
             if chosen:
                 console.print(_tiles(title, chosen))
         _show_slower(results, console)
+    if results.composites:
+        console.print(_composites(results.composites))
     if results.throughput:
         console.print(_throughput(results.throughput))
     if results.memory or results.starts:
@@ -113,6 +118,18 @@ def _show_slower(results: Results, console: Console) -> None:
         console.print(f"{apart} tiles at the edge of the world are not compared: the plain statement loses rows there.")
 
 
+def _composites(found: Sequence[CompositeFigures]) -> Table:
+    table = Table(title="Composites of four layers over HTTP, no cache, median ms", title_justify="left")
+    table.add_column("")
+    for heading in ("together", "slowest alone", "sum alone", "times the bound"):
+        table.add_column(heading, justify="right")
+    for figures in found:
+        alone = figures.alone_ms.values()
+        path = f"{len(alone)} layers {figures.path.rpartition('sample.')[2].partition('/')[2]}"
+        table.add_row(path, f"{figures.together_ms:.2f}", f"{max(alone):.2f}", f"{sum(alone):.2f}", f"{figures.ratio:.2f}")
+    return table
+
+
 def _throughput(found: Throughput) -> Table:
     table = Table(title=f"Requests per second, {throughput.CONNECTIONS} connections, best of the rounds", title_justify="left")
     table.add_column("")
@@ -148,6 +165,10 @@ def goals(results: Results) -> list[Goal]:
             slower = sum(figures.is_slower(name) for figures in results.compared)
             figure = f"{slower} of {len(results.compared)} tiles slower"
             found.append(Goal(f"no tile slower than plain by more than a tenth and 1 ms, {what}", figure, slower == 0))
+    if results.composites:
+        ratio = composites.median_ratio(results.composites)
+        what = f"a composite of four within {composites.GOAL} times the larger of its slowest layer and their sum by the cores, median"
+        found.append(Goal(what, f"{ratio:.2f}", ratio <= composites.GOAL))
     if results.throughput:
         for name, least in ((throughput.MEMORY, 0.8), (throughput.EMPTY_TILE, 0.8), (throughput.NGINX, 9.0)):
             if name in results.throughput.rounds:

@@ -12,16 +12,15 @@ from typing import Self
 import psycopg
 
 from app.repository import sample
-from scripts.lib import CHECKOUT, packages
+from scripts.lib import packages
 from tests.servers import port
 from tests.servers.gunicorn import Gunicorn
 from tests.servers.nginx import Nginx
 from tests.servers.postgres import DatabaseServer
 from tests.servers.redis import RedisServer
+from tests.servers.site import configuration
 
 from . import tables
-
-DEPLOY = CHECKOUT / "deploy"
 
 
 class Stand:
@@ -94,17 +93,7 @@ class Stand:
         if program is None:
             return None
         listen = port.free()
-        text = (DEPLOY / "nginx.conf").read_text()
-        for old, new in (
-            ("listen 80;", f"listen 127.0.0.1:{listen};"),
-            ("server 127.0.0.1:8081;", f"server 127.0.0.1:{app.port};"),
-            ("proxy_cache_path /var/cache/nginx/flagstone", "proxy_cache_path cache"),
-            ("access_log /var/log/nginx/access.log", "access_log flagstone.log"),
-            ("include flagstone-proxy.conf;", f"include {DEPLOY}/nginx-proxy.conf;"),
-        ):
-            if old not in text:
-                raise RuntimeError(f"deploy/nginx.conf no longer has {old!r}")
-            text = text.replace(old, new)
+        text = configuration(app.port, listen)
         # As Debian's own nginx.conf has it.
         running = Nginx(program, text, listen, self.directory(), workers="auto")
         self._started.callback(running.stop)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from app.layers.grid import Grids
+from app.layers.grids import Grids
 from app.layers.identity import ANONYMOUS
 from app.layers.member import Member
 from app.layers.relation import RelationLayer

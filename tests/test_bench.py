@@ -12,13 +12,14 @@ import psycopg
 import pytest
 
 from app.layers.crs import lonlat
-from app.layers.grid import Grids
+from app.layers.grids import Grids
 from app.layers.identity import ANONYMOUS
 from app.layers.tile import Tile
 from app.repository.catalog_store import CatalogStore
 from app.repository.pool import Pool
 from app.settings import Settings
 from bench import options, tables
+from bench.composites import CompositeFigures
 from bench.drawing import ZOOMS, DrawnTile, Place, draw, tile_at
 from bench.plain import Plain
 from bench.report import Results, goals
@@ -139,3 +140,12 @@ def test_a_short_run_measures_each_tile_in_every_way(server_dsn: str, tmp_path: 
     assert len(measured["tiles"]) == 20
     assert all(len(tile["ms"]) == 7 and min(tile["ms"].values()) > 0 for tile in measured["tiles"])
     assert sum(tile["raw_bytes"] > 0 for tile in measured["tiles"]) > 10
+
+
+def test_a_composite_is_held_against_its_slowest_layer_or_the_work_of_all_cores() -> None:
+    alone = {"a": 10.0, "b": 10.0, "c": 10.0, "d": 10.0}
+    assert CompositeFigures("/tiles/a,b,c,d/0/0/0", alone, 26.0, cores=2).ratio == 1.3
+    assert CompositeFigures("/tiles/a,b,c,d/0/0/0", alone | {"a": 40.0}, 50.0, cores=4).ratio == 1.25
+    results = Results("test")
+    results.composites = [CompositeFigures("/tiles/a,b,c,d/0/0/0", alone, ms, cores=2) for ms in (20.0, 24.0, 90.0)]
+    assert [(goal.figure, goal.met) for goal in goals(results)] == [("1.20", True)]

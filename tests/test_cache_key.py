@@ -23,7 +23,7 @@ def test_key_type_has_no_defaults() -> None:
 
 def test_key_is_readable() -> None:
     assert key_text(KEY.prefix, Tile(12, 2148, 1434)) == (
-        "t2:natural:public.countries:0123456789abcdef:!:WebMercatorQuad:!:columns=*&limit=10000:12/2148/1434"
+        "t3:natural:public.countries:0123456789abcdef:!:WebMercatorQuad:!:columns=*&limit=10000:12/2148/1434"
     )
 
 

@@ -78,7 +78,7 @@ class TestConfig:
     def test_check_says_what_is_served(self, sample_database: str) -> None:
         answer = flask("config", "check", dsn=sample_database)
         assert answer.returncode == 0, answer.stderr
-        assert "8 layers" in answer.stdout
+        assert "12 layers" in answer.stdout
 
     def test_check_of_nothing_is_exit_code_1(self, database: str) -> None:
         answer = flask("config", "check", dsn=database)

@@ -18,7 +18,8 @@ from app.errors import BadParameter
 from app.layers.bounds import Bounds
 from app.layers.column import Column
 from app.layers.crs import Crs
-from app.layers.grid import Grid, Grids
+from app.layers.grid import Grid
+from app.layers.grids import Grids
 from app.layers.identity import ANONYMOUS
 from app.layers.layer import GeometryColumn
 from app.layers.member import Member
@@ -307,7 +308,7 @@ def test_viewer_offers_web_mercator_where_it_cannot_draw() -> None:
 
 
 def table(made: RelationLayer) -> dict[str, Any]:
-    return catalog.table(made, ANONYMOUS, None, MERCATOR, (0, 22), HOME)
+    return catalog.table(made, ANONYMOUS, None, MERCATOR, (0, 22), HOME, made.columns, ("WebMercatorQuad",))
 
 
 def test_table_document_keeps_the_members_that_timvt_has() -> None:
@@ -317,6 +318,7 @@ def test_table_document_keeps_the_members_that_timvt_has() -> None:
     assert made["id_column"] == "id"
     assert made["crs"] == "http://www.opengis.net/def/crs/EPSG/0/4326"
     assert made["tileurl"] == f"{HOME.root}/tiles/public.roads/{{z}}/{{x}}/{{y}}"
+    assert made["tilematrixsets"] == ["WebMercatorQuad"]
     assert made["geometry_columns"] == [
         {"name": "geom", "bounds": made["bounds"], "srid": 4326, "geometry_type": "LINESTRING"}
     ]

@@ -17,6 +17,8 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"reader"}),
     frozenset({"backend", "export"}),
     frozenset({"blueprints", "cli"}),
+    # what mounts the blueprints on a backend, in Flagstone's own application and in others
+    frozenset({"extension"}),
     frozenset({"__init__", "gunicorn_conf"}),
 )
 """Imports point from later to earlier levels."""
@@ -26,8 +28,8 @@ NEVER = {("blueprints", "repository")}
 OUTSIDERS = {
     "psycopg": {"repository"},
     "psycopg_pool": {"repository"},
-    "flask": {"blueprints", "cli", "__init__"},
-    "flask_caching": {"__init__", "caching/memory.py"},
+    "flask": {"blueprints", "cli", "extension", "__init__"},
+    "flask_caching": {"extension", "caching/memory.py"},
     "cachelib": {"caching"},
 }
 """Packages, and the rooms or files that may import them."""
@@ -175,7 +177,8 @@ def test_application_keeps_the_rules() -> None:
 def house(tmp_path: Path) -> Path:
     """A small house without fault."""
     sources = {
-        "__init__.py": "from flask import Flask\nfrom flask_caching import Cache\nfrom . import cli\nfrom .backend import B\n",
+        "__init__.py": "from flask import Flask\nfrom . import cli\nfrom .extension import F\n",
+        "extension.py": "from flask import Flask\nfrom flask_caching import Cache\nfrom .backend import B\nfrom .blueprints.access import backend\n",
         "settings.py": "import os\nfrom .errors import E\nx = os.environ\n",
         "gunicorn_conf.py": "import os\nos.environ.setdefault('PROMETHEUS_MULTIPROC_DIR', '/x')\n",
         "errors.py": "class E(Exception): ...\n",
@@ -225,6 +228,7 @@ def test_house_without_fault_has_no_violations(house: Path) -> None:
         ("backend.py", "import flask", "flask is imported outside"),
         ("caching/key.py", "from flask_caching import Cache", "flask_caching is imported outside"),
         ("blueprints/access.py", "import flask_caching", "flask_caching is imported outside"),
+        ("blueprints/access.py", "from ..extension import F", "blueprints imports extension"),
         ("reader.py", "from cachelib import BaseCache", "cachelib is imported outside caching"),
         ("reader.py", "import os\nx = os.environ['A']", "the environment is read outside settings.py"),
         ("reader.py", "import os as o\nx = o.getenv('A')", "the environment is read outside settings.py"),

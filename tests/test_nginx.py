@@ -63,6 +63,34 @@ def test_second_request_for_a_tile_is_answered_without_the_application(site: str
         assert second.headers[name] == first.headers[name] is not None
 
 
+OTHER_ADDRESSES = [
+    "/sample.countries/4/8/5.pbf",
+    "/countries/4/8/5",
+    "/countries,cities/4/8/5",
+    "/collections/sample.countries/tiles/WebMercatorQuad/4/5/8",
+    "/tiles/WebMercatorQuad/4/5/8?collections=sample.countries,sample.cities",
+]
+"""The same tile by the addresses of pg_tileserv, Martin and OGC API Tiles."""
+
+
+@pytest.mark.parametrize("tile", OTHER_ADDRESSES)
+def test_tile_is_kept_by_whichever_address_and_never_for_who_shows_a_key(site: str, tile: str) -> None:
+    assert [(answer.status, answer.kept) for answer in (ask(site, tile), ask(site, tile))] == [(200, "MISS"), (200, "HIT")]
+    assert ask(site, tile, {"Authorization": "Bearer abc"}).kept == "BYPASS"
+    assert ask(site, f"{tile}{'&' if '?' in tile else '?'}key=abc").kept == "BYPASS"
+
+
+def test_addresses_that_name_the_layer_differently_are_kept_apart(site: str) -> None:
+    bodies = {ask(site, tile).body for tile in ("/countries/4/8/5", "/sample.countries/4/8/5.pbf") for _ in range(2)}
+    assert len(bodies) == 2
+
+
+def test_the_way_from_one_address_to_another_is_not_kept(site: str) -> None:
+    answers = [ask(site, "/countries/4/8/5.pbf") for _ in range(2)]
+    assert [(answer.status, answer.kept) for answer in answers] == [(301, "MISS")] * 2
+    assert urljoin("/countries/4/8/5.pbf", answers[0].headers["Location"]) == "/countries/4/8/5"
+
+
 def test_kept_tile_tells_when_the_application_made_it(site: str) -> None:
     """By Date a client sees what of max-age has passed in nginx, which itself sends no Age."""
     first = ask(site, TILE)
@@ -153,7 +181,8 @@ def test_preflight_passes(site: str) -> None:
 
 
 def test_documents_and_errors_are_not_kept(site: str) -> None:
-    for path in ("/sample.countries/tilejson.json", "/tables.json", "/readyz"):
+    for path in ("/sample.countries/tilejson.json", "/tables.json", "/readyz", "/catalog", "/countries", "/index.json",
+                 "/collections/sample.countries", "/tiles/WebMercatorQuad"):  # fmt: skip
         assert [ask(site, path).kept for _ in range(2)] == [None, None], path
     for path, status in (("/tiles/sample.nothing/1/0/0", 404), ("/tiles/sample.countries/1/9/0", 404),
                          (f"{TILE}?limit=0", 400)):  # fmt: skip

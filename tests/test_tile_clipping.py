@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from mapbox_vector_tile import decode
 
-from app.layers.grid import Grids
+from app.layers.grids import Grids
 from app.layers.tile import Tile
 from app.repository.geometry_sql import HEAVY_BYTES
 from tests.conftest import MakeApp

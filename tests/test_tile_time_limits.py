@@ -102,9 +102,10 @@ class TestSilence:
 class TestSeveralLayers:
     @pytest.fixture
     def app(self, places: str, make_app: MakeApp) -> Flask:
+        """Of six threads none is left to help: the layers are made one after the other."""
         app = make_app(
             places, CACHE_TYPE="NullCache", FLAGSTONE_STATEMENT_TIMEOUT_MS="1000", FLAGSTONE_POOL_TIMEOUT_MS="200",
-            FLAGSTONE_CATALOG_INTERVAL_S="0",
+            FLAGSTONE_CATALOG_INTERVAL_S="0", FLAGSTONE_THREADS="6",
         )  # fmt: skip
         app.extensions["flagstone"].catalog.catalog()
         return app

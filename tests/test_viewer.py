@@ -291,7 +291,7 @@ def test_an_unknown_layer_leads_to_those_with_a_similar_name(browser: Browser, s
         assert answer.status == 404
         assert page.get_by_text("There is no layer 'sample.citties'.").is_visible()
         assert page.get_by_role("link", name="All layers").first.get_attribute("href") == "../?f=html"
-        page.get_by_role("link", name="sample.cities").click()
+        page.get_by_role("link", name="sample.cities", exact=True).click()
         page.wait_for_url("**/sample.cities/viewer**")
 
 
@@ -307,8 +307,8 @@ def test_filter_of_the_catalog_hides_what_does_not_match(visit: Any, site: str) 
     page = visit(f"{site}/?f=html").page
     page.get_by_label("Find layers by name or description").fill("cities")
     shown = [text for text in page.locator(".layers h2").all() if text.is_visible()]
-    assert [text.inner_text() for text in shown] == ["sample.cities"]
-    page.get_by_role("link", name="Map of sample.cities").click()
+    assert [text.inner_text() for text in shown] == ["sample.cities", "sample.cities_in_box", "sample.cities_in_view"]
+    page.get_by_role("link", name="Map of sample.cities", exact=True).click()
     page.wait_for_url("**/sample.cities/viewer**")
 
 

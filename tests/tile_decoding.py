@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from typing import Any
+from urllib.parse import urljoin
 
 from flask import Flask
 from mapbox_vector_tile import decode
@@ -17,6 +18,13 @@ MEDIA_TYPE = "application/vnd.mapbox-vector-tile"
 def get(app: Flask, path: str, **headers: str) -> TestResponse:
     """One GET; underscores in header names stand for hyphens."""
     return app.test_client().get(path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def followed(app: Flask, path: str) -> TestResponse:
+    """The answer at the address that `path` leads to. werkzeug's own client does not climb `../`."""
+    response = get(app, path)
+    assert response.status_code == 301, response.get_data(as_text=True)
+    return get(app, urljoin(path, response.headers["Location"]))
 
 
 def decoded(response: TestResponse) -> dict[str, Any]:

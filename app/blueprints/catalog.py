@@ -8,11 +8,14 @@ from flask import Blueprint, Response, request
 
 from ..documents import catalog as documents
 from ..documents.addresses import layers_part
+from ..documents.composites import composite, listed
 from ..documents.grids import tile_matrix_sets
 from ..documents.listing import listing
 from ..layers.bounds import Bounds
+from ..layers.crs import area_of_use
 from ..layers.relation import RelationLayer
 from ..layers.request import grid_for
+from ..layers.served import served
 from ..layers.zooms import zooms
 from .access import backend, identity
 from .addresses import addresses
@@ -72,11 +75,18 @@ def _tables() -> list[dict[str, Any]]:
 def _table(layer: RelationLayer, found: Bounds | None) -> dict[str, Any]:
     there = backend()
     grid = grid_for(there.grids, None, there.settings)
-    return documents.table(layer, identity(), found, grid, zooms(layer, grid, there.settings), addresses())
+    columns = served(layer.columns_for(identity()), layer.options, there.settings)
+    grids = there.grids.suitable(found or area_of_use(layer.geometry.crs))
+    return documents.table(layer, identity(), found, grid, zooms(layer, grid, there.settings), addresses(), columns, grids)
 
 
 def _landing() -> dict[str, Any]:
-    return documents.landing(backend().settings.name, _tables(), addresses())
+    return {**documents.landing(backend().settings.name, _tables(), addresses()), "composites": _composites()}
+
+
+def _composites() -> list[dict[str, Any]]:
+    found = backend().catalog.catalog().composites_for(identity())
+    return [composite(each, identity(), addresses()) for each in found]
 
 
 def _index_page() -> Response:
@@ -91,4 +101,9 @@ def _index_page() -> Response:
         }
         for layer in found.layers
     ]
-    return page("catalog.html", list=found, lines=lines)
+    composites = [
+        {"name": each.name, "part": layers_part([each.name]), "about": each.description or each.title,
+         "members": [member.layer.id for member in each.members_for(who)]}
+        for each in listed(catalog.composites_for(who), found.words)
+    ]  # fmt: skip
+    return page("catalog.html", list=found, lines=lines, composites=composites)

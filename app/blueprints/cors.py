@@ -3,13 +3,13 @@ something failed."""
 
 from __future__ import annotations
 
-from flask import Flask, Response, request
+from flask import Blueprint, Flask, Response, request
 
 _EXPOSED = "ETag, Flagstone-Tile, Retry-After, X-Request-Id"
 
 
-def init_app(app: Flask, origins: tuple[str, ...]) -> None:
-    """Let pages of these origins read answers; `*` is every page."""
+def init_app(app: Flask | Blueprint, origins: tuple[str, ...]) -> None:
+    """Let pages of these origins read answers of this application, or of this blueprint; `*` is every page."""
     if not origins:
         return
     everybody = "*" in origins

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, json, request
+from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from .. import errors
@@ -28,8 +29,12 @@ STATUS: dict[type[errors.FlagstoneError], HTTPStatus] = {
 }
 
 
-def init_app(app: Flask) -> None:
-    """Every error of this application leaves as a problem document."""
+_KEPT = frozenset({"allow", "retry-after", "www-authenticate"})
+"""Headers of an exception that say what a client may do next."""
+
+
+def init_app(app: Flask | Blueprint) -> None:
+    """Every error of this application, or below this blueprint, leaves as a problem document."""
     app.register_error_handler(errors.FlagstoneError, explained)
     # Not `Exception`: that would turn werkzeug's 404 into a 500. Flask hands what nobody foresaw over as a 500.
     app.register_error_handler(HTTPException, _of_werkzeug)
@@ -52,9 +57,11 @@ def explained(error: errors.FlagstoneError) -> Response:
     return problem(status, detail, members, headers, logged=said)
 
 
-def _of_werkzeug(error: HTTPException) -> Response:
+def _of_werkzeug(error: HTTPException) -> Response | HTTPException:
+    if error.response is not None:
+        return error  # a host application's, complete as it is
     status = HTTPStatus(error.code or 500)
-    headers = {name: value for name, value in error.get_headers() if name.lower() == "allow"}
+    headers = {name: value for name, value in error.get_headers() if name.lower() in _KEPT}
     detail = (error.description or "") if status < 500 else "Flagstone failed; its log says why."
     return problem(status, detail, {}, headers, logged=detail)
 
@@ -64,10 +71,11 @@ def problem(
 ) -> Response:
     """One problem document; it is never stored by a cache, and its request id stands in the log with `logged`."""
     identifier = request_id()
-    if status >= 500 and request.endpoint == "tiles.tile":
+    endpoint = request.endpoint or ""
+    if status >= 500 and endpoint.endswith((".tile", ".collection_tile")):
         TILES_FAILED.inc()
     # A probe that asks too early is no fault; why the catalog cannot be read has a line of its own.
-    is_fault = status >= 500 and request.endpoint != "health.ready"
+    is_fault = status >= 500 and not endpoint.endswith(".health.ready")
     level = logging.ERROR if is_fault else logging.INFO
     # The path only: a query string may carry a key.
     log.log(level, "%s %s: %d %s", request.method, request.path[:200], status, logged)

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Response, jsonify, make_response, render_template, request
+from flask import Response, request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .access import backend
 from .addresses import top
+
+# Of our own: a host application's templates, filters and context are its own, and its `layout.html` is not ours.
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parents[1] / "templates"), autoescape=True, undefined=StrictUndefined
+)
 
 
 def page(template: str, **values: Any) -> Response:
     """A page that may load and run only what this application serves, and nothing that stands in the page itself."""
     site = backend().settings.name
-    response = make_response(render_template(template, top=top(), site=site, **values))
+    response = Response(_TEMPLATES.get_template(template).render(top=top(), site=site, **values), mimetype="text/html")
     response.headers["Content-Security-Policy"] = content_security_policy(backend().settings.public_url)
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "same-origin"
@@ -49,7 +57,8 @@ def content_security_policy(public_url: str | None) -> str:
 
 def document(value: Any, *, max_age_s: int = 0) -> Response:
     """A JSON document. Its addresses follow the request's host, so no cache that others share may keep it."""
-    response = jsonify(value)
+    # Not flask's: a host application may have another idea of JSON, and documents keep the order they are written in.
+    response = Response(json.dumps(value, separators=(",", ":")) + "\n", mimetype="application/json")
     response.headers["Cache-Control"] = f"private, max-age={max_age_s}" if max_age_s else "no-cache"
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response

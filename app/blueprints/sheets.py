@@ -6,16 +6,20 @@ from flask import request
 
 from ..documents.query import written
 from ..documents.sheet import Sheet, sheet
+from ..layers.manner import Manner
+from ..layers.parameters import Arguments
 from ..layers.request import grid_for
 from .access import backend, identity
-from .paths import asked_grid, asked_members, refuse_encoded_slash
+from .members import layer_arguments, members_at
+from .paths import asked_grid, refuse_encoded_slash
 
 
-def asked_sheet(layer: str, grid: str | None = None) -> Sheet:
+def asked_sheet(layer: str | None, grid: str | None = None, manner: Manner = Manner.FLAGSTONE) -> Sheet:
     """The sheet of this request; NotFound and BadParameter say what cannot be had."""
     refuse_encoded_slash(request.environ)
     there, who = backend(), identity()
-    arguments = dict(request.args.lists())
+    arguments: Arguments = dict(request.args.lists())
     matrix_set = grid_for(there.grids, asked_grid(grid, arguments), there.settings)
-    members = asked_members(there, layer, who)
-    return sheet(members, matrix_set, written(request.query_string), arguments, there.settings, who)
+    members = members_at(there, manner, layer, arguments, who)
+    arguments = layer_arguments(layer, arguments)
+    return sheet(members, matrix_set, written(request.query_string), arguments, there.settings, who, manner)

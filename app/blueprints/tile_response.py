@@ -11,12 +11,18 @@ from werkzeug.datastructures import Headers
 
 from .. import metrics
 from ..caching.entry import Entry
+from ..documents.addresses import layers_part
 from ..settings import Settings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 MEDIA_TYPE = "application/vnd.mapbox-vector-tile"
+# What a function returns may be a page or a drawing with a script in it: opened by itself it must not run as ours.
+_HARMLESS = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox"),
+]
 _REVALIDATE = "public, max-age=0, must-revalidate"
 
 
@@ -38,24 +44,35 @@ class TileResponse(Response):
 def tile_response(entry: Entry, lifetime_s: int, asked: Headers, settings: Settings) -> Response:
     """200 with the tile, 204 where it is empty, 304 where the client has it already."""
     _count(entry)
-    gzip = accepts_gzip(asked.get("Accept-Encoding", ""))
+    gzip = entry.is_gzip and accepts_gzip(asked.get("Accept-Encoding", ""))
     tag = f'"{entry.etag}-gzip"' if gzip else f'"{entry.etag}"'
     headers = [
-        ("ETag", tag),
-        ("Cache-Control", _cache_control(entry, lifetime_s, settings)),
         ("Vary", "Accept-Encoding"),
-        ("Flagstone-Tile", "limited" if entry.limited else "full"),
+        ("Flagstone-Tile", _said(entry)),
     ]
-    if matches(asked.get("If-None-Match"), tag):
+    if entry.missing:
+        # No validator and no place in any cache: the next one may have what is missing here.
+        headers.append(("Cache-Control", "no-store"))
+    else:
+        headers += [("ETag", tag), ("Cache-Control", _cache_control(entry, lifetime_s, settings))]
+    if not entry.missing and matches(asked.get("If-None-Match"), tag):
         return TileResponse(304, headers)
     if not entry.body:
         return TileResponse(204, headers)
     body = entry.body if gzip else entry.raw()
-    headers.append(("Content-Type", MEDIA_TYPE))
+    headers.append(("Content-Type", entry.media_type or MEDIA_TYPE))
+    if entry.media_type:
+        headers += _HARMLESS
     if gzip:
         headers.append(("Content-Encoding", "gzip"))
     headers.append(("Content-Length", str(len(body))))
     return TileResponse(200, headers, body)
+
+
+def _said(entry: Entry) -> str:
+    """An item of RFC 9651: whether a limit cut, and which layers are missing, percent-encoded with commas between them."""
+    word = "limited" if entry.limited else "full"
+    return f'{word}; missing="{layers_part(entry.missing)}"' if entry.missing else word
 
 
 def _count(entry: Entry) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import ConfigurationError
 from ..settings import Settings
 from .serializer import ByteSerializer
 
@@ -35,8 +36,11 @@ def cache_config(settings: Settings) -> dict[str, Any]:
 
 
 def _redis(settings: Settings) -> dict[str, Any]:
-    from redis.backoff import NoBackoff  # 40 ms that only who uses Redis need pay
-    from redis.retry import Retry
+    try:
+        from redis.backoff import NoBackoff  # 40 ms that only who uses Redis need pay
+        from redis.retry import Retry
+    except ModuleNotFoundError:
+        raise ConfigurationError("CACHE_TYPE=RedisCache needs the package redis: pip install 'flagstone[redis]'.") from None
 
     url = settings.cache_redis_url
     password = settings.cache_redis_password

@@ -6,35 +6,45 @@ The frame is ours and no pickle: whoever can write to the cache must not get cod
     B   version of this layout
     B   flags      bit 0: a limit cut features
     H   bytes of the version text
+    B   bytes of the media type; 0 for a vector tile
+    B   bytes of the tag that a function gave; 0 where the hash is the tag
     I   bytes of the body
     d   when the tile was made, unix seconds
-    16s hash of the uncompressed tile
-    ... version text (UTF-8), body (one gzip stream, or nothing for an empty tile)
+    16s hash of the uncompressed tile; zeros beside a tag
+    ... version text (UTF-8), media type and tag (ASCII), body (a vector tile as one gzip stream, anything else as it
+        is, or nothing for an empty tile)
     I   CRC-32 of all before it
 """
 
 from __future__ import annotations
 
 import math
+import re
 import struct
 from hashlib import blake2b
 from typing import NamedTuple
 
 from isal import igzip, isal_zlib
 
-_HEADER = struct.Struct(">4sBBHId16s")
+_HEADER = struct.Struct(">4sBBHBBId16s")
 _CRC = struct.Struct(">I")
 _MAGIC = b"FsTl"
-_LAYOUT = 2
+_LAYOUT = 3
 _LIMITED = 1
 _HASH_BYTES = 16
+_NO_HASH = bytes(_HASH_BYTES)
+_HASH = re.compile(r"[0-9a-f]{32}")
+_MEDIA_TYPE = re.compile(r"[a-z]{1,30}/[a-z0-9][a-z0-9.+-]{0,80}")
+_OPAQUE = re.compile(r"[!\x23-\x2b\x2d-\x7e]{1,200}")
+"""What a tag may be made of (RFC 9110 §8.8.3), without the quotes around it, and without the comma that divides a list of tags."""
 
 
 class Entry(NamedTuple):
-    """An encoded tile. `body` is one gzip stream, `b""` for an empty tile.
+    """An encoded tile. `body` is one gzip stream, or for another media type the bytes themselves; `b""` where empty.
 
-    `etag` is the hash of the uncompressed tile in hexadecimal, the same from every worker, without quotes and
-    without a content coding. `made_at` is in unix seconds.
+    `etag` is the hash of the uncompressed tile in hexadecimal, the same from every worker, or what a function gave as
+    its tag; without quotes and without a content coding. `made_at` is in unix seconds. `media_type` is empty for a
+    vector tile.
     """
 
     body: bytes
@@ -42,25 +52,47 @@ class Entry(NamedTuple):
     made_at: float
     version: str
     limited: bool
+    media_type: str = ""
+    missing: tuple[str, ...] = ()
+    """MVT names of the layers that a composite goes without. Such a one is never kept, and not in the frame."""
 
     @classmethod
-    def of(cls, raw: bytes, limited: bool, made_at: float, version: str) -> Entry:
-        """Compress a tile once, for the cache and every client. Equal tiles give equal bytes: no time in the stream."""
-        body = igzip.compress(raw, 1, mtime=0) if raw else b""
-        return cls(body, blake2b(raw, digest_size=_HASH_BYTES).hexdigest(), made_at, version, limited)
+    def of(
+        cls, raw: bytes, limited: bool, made_at: float, version: str, *, media_type: str = "", tag: str | None = None
+    ) -> Entry:
+        """Compress a tile once, for the cache and every client. Equal tiles give equal bytes: no time in the stream.
+
+        What is no vector tile is a picture most of the time, and compressed already. `tag` becomes the ETag where it
+        may stand in a header; else its hash does.
+        """
+        body = raw if media_type or not raw else igzip.compress(raw, 1, mtime=0)
+        if tag and _OPAQUE.fullmatch(tag):
+            etag = tag
+        else:
+            etag = _hash(tag.encode("utf-8", "surrogatepass") if tag else raw)
+        return cls(body, etag, made_at, version, limited, media_type)
+
+    @property
+    def is_gzip(self) -> bool:
+        """Whether the body is a gzip stream."""
+        return not self.media_type
 
     def raw(self) -> bytes:
         """The uncompressed tile, for a client that takes no gzip."""
-        return isal_zlib.decompress(self.body, wbits=31) if self.body else b""
+        if self.media_type or not self.body:
+            return self.body
+        return isal_zlib.decompress(self.body, wbits=31)
 
     def framed(self) -> bytes:
         """The entry as bytes for a cache."""
-        version = self.version.encode()
+        version, media_type = self.version.encode(), self.media_type.encode()
+        is_hash = _HASH.fullmatch(self.etag) is not None
+        tag = b"" if is_hash else self.etag.encode()
         header = _HEADER.pack(
-            _MAGIC, _LAYOUT, _LIMITED if self.limited else 0, len(version), len(self.body), self.made_at,
-            bytes.fromhex(self.etag),
+            _MAGIC, _LAYOUT, _LIMITED if self.limited else 0, len(version), len(media_type), len(tag), len(self.body),
+            self.made_at, bytes.fromhex(self.etag) if is_hash else _NO_HASH,
         )  # fmt: skip
-        content = b"".join((header, version, self.body))
+        content = b"".join((header, version, media_type, tag, self.body))
         return content + _CRC.pack(isal_zlib.crc32(content))
 
     @classmethod
@@ -68,10 +100,12 @@ class Entry(NamedTuple):
         """The entry in a frame; None for anything else, whoever wrote it."""
         if len(frame) < _HEADER.size + _CRC.size:
             return None
-        magic, layout, flags, version_size, body_size, made_at, etag = _HEADER.unpack_from(frame)
+        magic, layout, flags, version_size, type_size, tag_size, body_size, made_at, etag = _HEADER.unpack_from(frame)
         if magic != _MAGIC or layout != _LAYOUT:
             return None
-        body_at = _HEADER.size + version_size
+        type_at = _HEADER.size + version_size
+        tag_at = type_at + type_size
+        body_at = tag_at + tag_size
         end = body_at + body_size
         if len(frame) != end + _CRC.size or not math.isfinite(made_at):
             return None
@@ -79,7 +113,15 @@ class Entry(NamedTuple):
         if _CRC.unpack_from(frame, end)[0] != isal_zlib.crc32(memoryview(frame)[:end]):
             return None
         try:
-            version = frame[_HEADER.size : body_at].decode() if version_size else ""
+            version = frame[_HEADER.size : type_at].decode() if version_size else ""
+            media_type = frame[type_at:tag_at].decode("ascii") if type_size else ""
+            tag = frame[tag_at:body_at].decode("ascii") if tag_size else etag.hex()
         except UnicodeDecodeError:
             return None
-        return cls(frame[body_at:end], etag.hex(), made_at, version, bool(flags & _LIMITED))
+        if (type_size and not _MEDIA_TYPE.fullmatch(media_type)) or (tag_size and not _OPAQUE.fullmatch(tag)):
+            return None
+        return cls(frame[body_at:end], tag, made_at, version, bool(flags & _LIMITED), media_type)
+
+
+def _hash(content: bytes) -> str:
+    return blake2b(content, digest_size=_HASH_BYTES).hexdigest()

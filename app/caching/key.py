@@ -11,7 +11,7 @@ from urllib.parse import quote
 from ..layers.identity import Identity
 from ..layers.tile import Tile
 
-_FORMAT = "t2"
+_FORMAT = "t3"
 """Raised when the meaning of a key, or of what lies under it, changes: old entries are then never found."""
 _MOST = 170
 """Longest text that stays readable, in bytes: most tiles are small, and names have up to 63 characters, three bytes each once escaped."""

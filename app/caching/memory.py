@@ -36,6 +36,7 @@ class MemoryCache(BaseCache):
         self._clock = clock
         self._entries: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
         self._bytes = 0
+        self._told = 0
         self._lock = threading.Lock()
 
     @classmethod
@@ -77,7 +78,7 @@ class MemoryCache(BaseCache):
                     self._bytes -= _size(oldest, other)
                 self._entries[key] = (value, expires)
                 self._bytes += size
-            metrics.CACHE_BYTES.set(self._bytes)
+            self._tell()
         return fits
 
     def add(self, key: str, value: Any, timeout: int | timedelta | None = None) -> bool:
@@ -90,15 +91,20 @@ class MemoryCache(BaseCache):
     def delete(self, key: str) -> bool:
         with self._lock:
             removed = self._remove(key)
-            metrics.CACHE_BYTES.set(self._bytes)
+            self._tell()
         return removed
 
     def clear(self) -> bool:
         with self._lock:
             self._entries.clear()
             self._bytes = 0
-            metrics.CACHE_BYTES.set(0)
+            self._tell()
         return True
+
+    def _tell(self) -> None:
+        # By how much it changed: a host application may have mounted Flagstone twice, with a cache for each.
+        metrics.CACHE_BYTES.inc(self._bytes - self._told)
+        self._told = self._bytes
 
     def _remove(self, key: str) -> bool:
         found = self._entries.pop(key, None)

@@ -47,5 +47,10 @@ class Slots:
                     del self._taken[layer_id]
                 self._freed.notify_all()
 
+    def has_room(self, spare: int) -> bool:
+        """Whether a slot could be taken now and so many would still be free. It may be otherwise a moment later."""
+        with self._freed:
+            return self._taken.total() + 1 + spare <= self._most
+
     def _is_free(self, layer_id: str) -> bool:
         return self._taken.total() < self._most and self._taken[layer_id] < self._most_of_one

@@ -12,7 +12,9 @@ from ..backend import Backend
 from ..documents.catalog import KINDS
 from ..errors import NotFound
 from ..layers.identity import ANONYMOUS
+from ..layers.layer import Layer
 from ..layers.relation import RelationLayer
+from . import function_lines
 from .session import served
 from .tables import FORMAT, print_table
 
@@ -28,11 +30,11 @@ def list_layers(rejected: bool, form: str) -> None:
         catalog = there.catalog.catalog()
     if rejected:
         documents = [
-            {"schema": left.schema, "name": left.name, "kind": KINDS[left.kind], "column": left.column, "reason": left.reason}
+            {"schema": left.schema, "name": left.name, "kind": KINDS.get(left.kind, left.kind), "column": left.column, "reason": left.reason}
             for left in catalog.rejected
         ]
     else:
-        documents = [_line(layer) for layer in catalog.relations]
+        documents = [_line(layer) if isinstance(layer, RelationLayer) else function_lines.line(layer) for layer in catalog.layers]
     if form == "json":
         click.echo(json.dumps(documents, indent=2, ensure_ascii=False))
         return
@@ -49,6 +51,9 @@ def show(layer: str, form: str) -> None:
         found = _layer(there, layer)
         # A person on a terminal waits for the rows; a page does not.
         extent = there.catalog.extent(found, wait_s=there.settings.extent_timeout_ms / 1000 + 1)
+    if not isinstance(found, RelationLayer):
+        _show_function(found, form)
+        return
     document = {
         **_line(found),
         "title": found.title,
@@ -81,6 +86,18 @@ def show(layer: str, form: str) -> None:
     print_table(heads, [[_text(column[head]) for head in heads] for column in columns])
 
 
+def _show_function(layer: Layer, form: str) -> None:
+    document = function_lines.details(layer)
+    if form == "json":
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    arguments = document.pop("arguments")
+    print_table(("property", "value"), [(name, _text(value)) for name, value in document.items()])
+    click.echo()
+    heads = ("name", "type", "required", "default", "description")
+    print_table(heads, [[_text(each.get(head)) for head in heads] for each in arguments])
+
+
 def _line(layer: RelationLayer) -> dict[str, Any]:
     return {
         "id": layer.id,
@@ -93,12 +110,12 @@ def _line(layer: RelationLayer) -> dict[str, Any]:
     }
 
 
-def _layer(there: Backend, asked: str) -> RelationLayer:
+def _layer(there: Backend, asked: str) -> Layer:
     """The layer as the login sees it; else as a role that it may take does, for nobody else asks on a terminal."""
     try:
-        return there.catalog.table(asked, ANONYMOUS)
+        return there.catalog.layer(asked, ANONYMOUS)
     except NotFound:
-        others = (layer for layer in there.catalog.catalog().relations if layer.id == asked)
+        others = (layer for layer in there.catalog.catalog().layers if layer.id == asked)
         found = next(others, None)
         if found is None:
             raise

@@ -10,10 +10,14 @@ from flask.cli import AppGroup
 
 from ..blueprints.access import backend
 from ..settings import Settings
+from .layers_file import layers, problems
 from .session import served
 from .tables import FORMAT, print_table
 
 group = AppGroup("config", help="Settings: what is in force, and whether it works.")
+
+
+group.add_command(layers)
 
 
 @group.command("show")
@@ -30,15 +34,20 @@ def show(form: str) -> None:
 
 @group.command("check")
 def check() -> None:
-    """Connect, and say what would keep Flagstone from serving this database."""
+    """Connect, and say what would keep Flagstone from serving this database, or a layers file from doing what it says."""
     with served() as there:
         there.pool.ping()
         catalog = there.catalog.catalog()
+        found = problems(there)
     click.echo(f"database {catalog.database}, login {catalog.login}, PostGIS {catalog.postgis.full}")
     click.echo(f"{len(catalog.layers)} layers, {len(catalog.rejected)} relations left out")
+    if there.grids.custom_ids:
+        click.echo(f"tile matrix sets of FLAGSTONE_TMS_DIRECTORY: {', '.join(there.grids.custom_ids)}")
     if not catalog.layers:
         why = "`flask catalog list --rejected` says why" if catalog.rejected else "no relation has a geometry column"
         raise click.ClickException(f"nothing to serve: {why}")
+    if found:
+        raise click.ClickException("\n".join(found))
 
 
 def _text(value: Any) -> str:

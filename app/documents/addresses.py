@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 ZXY = "{z}/{x}/{y}"
+_ROW_BEFORE_COLUMN = "{tileMatrix}/{tileRow}/{tileCol}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,33 @@ class Addresses:
 
     def table(self, layer_id: str) -> str:
         return f"{self.root}/table/{layers_part([layer_id])}.json"
+
+    def pg_tileserv_tiles(self, ids: Sequence[str], query: str = "") -> str:
+        return f"{self.root}/{layers_part(ids)}/{ZXY}.pbf{_question(query)}"
+
+    def pg_tileserv_detail(self, layer_id: str) -> str:
+        return f"{self.root}/{layers_part([layer_id])}.json"
+
+    def martin_tiles(self, source_ids: Sequence[str], query: str = "") -> str:
+        return f"{self.root}/{layers_part(source_ids)}/{ZXY}{_question(query)}"
+
+    def collection(self, layer_id: str) -> str:
+        return f"{self.root}/collections/{layers_part([layer_id])}"
+
+    def tilesets(self, layer_id: str | None, query: str = "") -> str:
+        """The list of a collection's tilesets; None is the dataset."""
+        return f"{self.root}/tiles{_question(query)}" if layer_id is None else f"{self.collection(layer_id)}/tiles{_question(query)}"
+
+    def tileset(self, layer_id: str | None, grid: str, query: str = "") -> str:
+        return f"{self.tilesets(layer_id)}/{quote(grid, safe='')}{_question(query)}"
+
+    def tileset_tiles(self, layer_id: str | None, grid: str, query: str = "") -> str:
+        """OGC 20-057's template, with `{tileMatrix}`, `{tileRow}` and `{tileCol}`."""
+        return f"{self.tileset(layer_id, grid)}/{_ROW_BEFORE_COLUMN}{_question(query)}"
+
+    def tileset_zxy(self, layer_id: str, grid: str, query: str = "") -> str:
+        """The same tiles as a template with `{z}`, `{x}` and `{y}`: the row comes first."""
+        return f"{self.tileset(layer_id, grid)}/{{z}}/{{y}}/{{x}}{_question(query)}"
 
     def grid(self, grid: str) -> str:
         return f"{self.root}/tileMatrixSets/{quote(grid, safe='')}"

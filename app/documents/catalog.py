@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..layers.bounds import Bounds
@@ -12,6 +13,8 @@ from ..layers.layer import Layer
 from ..layers.relation import RelationLayer
 from . import attribution, extent
 from .addresses import Addresses
+from .ogc import landing_links
+from .ogc_links import JSON, link
 
 KINDS = {"r": "table", "v": "view", "m": "materialized view", "f": "foreign table", "p": "partitioned table"}
 """`pg_class.relkind` in words."""
@@ -29,8 +32,13 @@ def table(
     grid: Grid,
     zooms: tuple[int, int],
     addresses: Addresses,
+    columns: Sequence[Column],
+    grids: Sequence[str],
 ) -> dict[str, Any]:
-    """One table, as the identity may read it. `found` is the extent in longitude and latitude."""
+    """One table, as the identity may read it. `found` is the extent in longitude and latitude.
+
+    `columns` have the types that they are served in; `grids` are those in which the table has anything to show.
+    """
     box = extent.stated(found, grid).as_list()
     id_column = layer.id_column_for(identity)
     geometry = layer.geometry
@@ -52,13 +60,14 @@ def table(
         "geometry_columns": [
             {"name": geometry.name, "bounds": box, "srid": srid, "geometry_type": geometry.type}
         ],
-        "properties": [_property(column) for column in layer.columns_for(identity)],
+        "properties": [_property(column) for column in columns],
         "rows": layer.estimated_rows,
         "bounds": box,
         "crs": f"http://www.opengis.net/def/crs/EPSG/0/{srid}",
         "minzoom": zooms[0],
         "maxzoom": zooms[1],
         "default_tms": grid.id,
+        "tilematrixsets": list(grids),
         "tileurl": addresses.tiles([layer.id]),
         "tilejson": addresses.tilejson([layer.id]),
         "style": addresses.style([layer.id]),
@@ -74,15 +83,13 @@ def _property(column: Column) -> dict[str, Any]:
 
 def landing(name: str, tables: list[dict[str, Any]], addresses: Addresses) -> dict[str, Any]:
     """`/` for programs: where everything is, and the tables."""
-    documents = (("tables.json", "Tables"), ("tileMatrixSets", "Tile matrix sets"))
+    documents = (("tables.json", "Tables"), ("functions.json", "Functions"), ("catalog", "Sources"))
     return {
+        "title": name,
         "name": name,
         "links": [
-            {"href": addresses.home(), "rel": "self", "type": "application/json", "title": name},
-            *(
-                {"href": addresses.path(path), "rel": "data", "type": "application/json", "title": title}
-                for path, title in documents
-            ),
+            *landing_links(name, addresses),
+            *(link(addresses.path(path), "data", JSON, title) for path, title in documents),
         ],
         "tables": tables,
     }

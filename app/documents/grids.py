@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .addresses import Addresses
+from .ogc_links import JSON, link
 
 
 def tile_matrix_sets(ids: Iterable[str], addresses: Addresses) -> dict[str, Any]:
@@ -15,7 +16,8 @@ def tile_matrix_sets(ids: Iterable[str], addresses: Addresses) -> dict[str, Any]
             {
                 "id": grid_id,
                 "title": grid_id,
-                "links": [{"href": addresses.grid(grid_id), "rel": "item", "type": "application/json"}],
+                # The standard's relation (OGC 17-083r4), and TiMVT's.
+                "links": [link(addresses.grid(grid_id), rel, JSON, grid_id) for rel in ("self", "item")],
             }
             for grid_id in ids
         ]

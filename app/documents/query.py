@@ -3,7 +3,7 @@ may be somebody else (a proxy that knows a token)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from urllib.parse import quote, unquote_plus
 
 _LEGAL = "%-._~!$&'()*+,;=:@/?"
@@ -19,6 +19,23 @@ def written(sent: bytes) -> str:
 def without(query: str, names: Collection[str]) -> str:
     """The query string with these parameters cut out; `names` in lower case, for their case does not count."""
     return "&".join(part for part in query.split("&") if _name(part) not in names)
+
+
+def renamed(query: str, prefixes: Mapping[str, str]) -> str:
+    """The query string with other words before the dot of its names; what is not among `prefixes` stays as it is."""
+    if "." not in query and "%2" not in query:
+        return query
+    return "&".join(_renamed(part, prefixes) for part in query.split("&"))
+
+
+def _renamed(part: str, prefixes: Mapping[str, str]) -> str:
+    sent, sign, value = part.partition("=")
+    name = unquote_plus(sent)
+    fitting = [prefix for prefix, other in prefixes.items() if name.startswith(f"{prefix}.") and prefix != other]
+    if not fitting:
+        return part
+    longest = max(fitting, key=len)
+    return f"{quote(prefixes[longest] + name[len(longest) :], safe='')}{sign}{value}"
 
 
 def _name(part: str) -> str:

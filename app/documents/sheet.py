@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import BadParameter
+from ..layers.composite import Composite, canonical_names
 from ..layers.grid import Grid
 from ..layers.identity import Identity
+from ..layers.manner import Manner
 from ..layers.member import Member
 from ..layers.parameters import whole_number
 from ..layers.request import LayerRequest, layer_requests
 from ..settings import Settings
-from .query import without
+from .query import renamed, without
 
 _MAP_ONLY = ("tilematrixsetid", "minzoom", "maxzoom")
 """Parameters of the documents that mean nothing to a tile; in any case, as TiMVT takes them."""
@@ -28,11 +30,11 @@ class Sheet:
     grid: Grid
     zooms: tuple[int, int]
     query: str
-    """The query string that was asked with, as it was written."""
-
-    @property
-    def ids(self) -> list[str]:
-        return [part.layer.id for part in self.parts]
+    """The query string that was asked with, as it was written, but that a layer's own parameters begin with its id."""
+    ids: Sequence[str]
+    """How addresses name its layers: ids, and a named composite by its one name."""
+    composite: Composite | None = None
+    """The named composite that it shows, where it shows nothing else."""
 
     @property
     def name(self) -> str:
@@ -51,14 +53,23 @@ def sheet(
     arguments: Mapping[str, Sequence[str]],
     settings: Settings,
     identity: Identity,
+    manner: Manner = Manner.FLAGSTONE,
 ) -> Sheet:
     """The sheet of these layers. BadParameter for what no tile of it could be asked for with this query string.
 
     `arguments` is `query` as it is understood: each name with all its values.
     """
-    parts = layer_requests(members, grid, arguments, settings, identity)
+    parts = layer_requests(members, grid, arguments, settings, identity, manner)
     lowest, highest = min(part.first_zoom for part in parts), max(part.last_zoom for part in parts)
-    return Sheet(parts, grid, _stated_zooms(arguments, lowest, highest), query)
+    names = canonical_names(members)
+    return Sheet(
+        parts,
+        grid,
+        _stated_zooms(arguments, lowest, highest),
+        renamed(query, {member.name: member.layer.id for member in members if member.composite is None}),
+        names,
+        members[0].composite if len(names) == 1 else None,
+    )
 
 
 def _stated_zooms(arguments: Mapping[str, Sequence[str]], lowest: int, highest: int) -> tuple[int, int]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..layers.layer import Layer, RowLayer
+from ..layers.function import TileFunctionLayer
+from .functions import inside
 from .sheet import Sheet
 
 SOURCE = "flagstone"
@@ -21,10 +22,13 @@ _POLYGONS = frozenset({
 
 def style(sheet: Sheet, tilejson_address: str) -> dict[str, Any]:
     """The style of the sheet: first the areas, then the lines, then the points, so that none hides another."""
+    if is_raster(sheet):
+        return _pictures(sheet, tilejson_address)
     drawn = [
         layer
         for index, part in enumerate(sheet.parts)
-        for layer in _layers(part.mvt_name, geometry_type(part.layer), color(index))
+        for each in inside(part)
+        for layer in _layers(each.id, each.geometry_type or "GEOMETRY", color(index))
     ]
     drawn.sort(key=lambda layer: ("fill", "line", "circle").index(layer["type"]))
     return {
@@ -35,9 +39,19 @@ def style(sheet: Sheet, tilejson_address: str) -> dict[str, Any]:
     }
 
 
-def geometry_type(layer: Layer) -> str:
-    """What its tiles draw, as far as it is known before one is made."""
-    return layer.geometry.type if isinstance(layer, RowLayer) else "GEOMETRY"
+def is_raster(sheet: Sheet) -> bool:
+    """Whether its tiles are pictures; those are never one of several layers."""
+    layer = sheet.parts[0].layer
+    return isinstance(layer, TileFunctionLayer) and layer.is_raster
+
+
+def _pictures(sheet: Sheet, tilejson_address: str) -> dict[str, Any]:
+    return {
+        "version": 8,
+        "name": sheet.name,
+        "sources": {SOURCE: {"type": "raster", "url": tilejson_address, "tileSize": 256}},
+        "layers": [{"id": "pictures", "type": "raster", "source": SOURCE}],
+    }
 
 
 def color(index: int) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..layers.bounds import Bounds
-from ..layers.layer import RowLayer
+from ..layers.function import TakesArguments, TileFunctionLayer, VectorLayer
 from ..layers.request import LayerRequest
-from . import attribution, extent
+from . import attribution, extent, functions
 from .addresses import Addresses
+from .merge_patch import patched
 from .sheet import Sheet
 
 _ZOOMS = (0, 30)
@@ -28,7 +29,12 @@ def tilejson(sheet: Sheet, found: Sequence[Bounds | None], tiles: str) -> dict[s
         "description": "\n".join(layer.description for layer in layers if layer.description),
         "attribution": attribution.joined(layer.attribution for layer in layers),
     }
-    return {
+    composite = sheet.composite
+    if composite is not None:
+        box = box if composite.bounds is None else extent.stated(composite.bounds, sheet.grid)
+        texts["description"] = composite.description or texts["description"]
+        texts["attribution"] = attribution.joined([composite.attribution]) or texts["attribution"]
+    document = {
         "tilejson": "3.0.0",
         "name": sheet.name,
         "version": "1.0.0",
@@ -39,10 +45,15 @@ def tilejson(sheet: Sheet, found: Sequence[Bounds | None], tiles: str) -> dict[s
         "maxzoom": highest,
         "bounds": box.as_list(),
         "center": extent.center(box, sheet.grid, lowest, highest),
-        "vector_layers": [_vector_layer(part, lowest, highest) for part in sheet.parts],
+        **_contents(sheet.parts, lowest, highest),
         # TileJSON itself knows Web Mercator only: who asks for another grid finds here which it is.
         "tileMatrixSet": sheet.grid.id,
     }
+    if len(layers) > 1 or composite is not None:
+        return document
+    if isinstance(layers[0], TakesArguments):
+        document["arguments"] = functions.arguments(layers[0])
+    return patched(document, layers[0].tilejson_members)
 
 
 def tiles_address(sheet: Sheet, addresses: Addresses, default_grid: str) -> str:
@@ -51,14 +62,25 @@ def tiles_address(sheet: Sheet, addresses: Addresses, default_grid: str) -> str:
     return addresses.tiles(sheet.ids, grid, sheet.tile_query)
 
 
-def _vector_layer(part: LayerRequest, lowest: int, highest: int) -> dict[str, Any]:
-    layer = part.layer
-    description = layer.description or layer.title
+def _contents(parts: Sequence[LayerRequest], lowest: int, highest: int) -> dict[str, Any]:
+    """What the tiles hold: layers of vectors, or pictures of some format."""
+    first = parts[0].layer
+    if isinstance(first, TileFunctionLayer) and first.is_raster:
+        return {"format": first.media_type.rpartition("/")[2], "media_type": first.media_type}
     return {
-        "id": part.mvt_name,
-        "fields": {column.name: column.served_type.value for column in part.columns},
-        **({"description": description} if description else {}),
-        "minzoom": max(lowest, part.first_zoom),
-        "maxzoom": min(highest, part.last_zoom),
-        **({"geometry_type": layer.geometry.type} if isinstance(layer, RowLayer) else {}),
+        "vector_layers": [
+            _vector_layer(each, max(lowest, part.first_zoom), min(highest, part.last_zoom))
+            for part in parts for each in functions.inside(part)
+        ]
+    }  # fmt: skip
+
+
+def _vector_layer(layer: VectorLayer, lowest: int, highest: int) -> dict[str, Any]:
+    return {
+        "id": layer.id,
+        "fields": dict(layer.fields),
+        **({"description": layer.description} if layer.description else {}),
+        "minzoom": lowest if layer.minzoom is None else max(lowest, layer.minzoom),
+        "maxzoom": highest if layer.maxzoom is None else min(highest, layer.maxzoom),
+        **({"geometry_type": layer.geometry_type} if layer.geometry_type else {}),
     }

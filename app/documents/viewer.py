@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from .addresses import Addresses
+from .functions import inside
 from .query import without
 from .sheet import Sheet
-from .style import color, geometry_type
+from .style import color, is_raster
 
 DRAWN_GRID = "WebMercatorQuad"
 """The grid that MapLibre draws by itself; others it draws only with a projection library beside it."""
@@ -24,8 +25,9 @@ def viewer(sheet: Sheet, addresses: Addresses, *, library: bool) -> dict[str, An
         "drawn": library and sheet.grid.id == DRAWN_GRID,
         "mercator_query": "&".join(filter(None, (elsewhere, f"TileMatrixSetId={DRAWN_GRID}"))),
         "layers": [
-            {"name": part.mvt_name, "geometry": geometry_type(part.layer).lower(), "color": color(index)}
+            {"name": each.id, "geometry": (each.geometry_type or "GEOMETRY").lower(), "color": color(index)}
             for index, part in enumerate(sheet.parts)
+            for each in ([] if is_raster(sheet) else inside(part))
         ],
         "facts": {
             "tilejson": addresses.tilejson(sheet.ids, sheet.query),

@@ -12,6 +12,8 @@ class ServedType(StrEnum):
     NUMBER = "Number"
     BOOLEAN = "Boolean"
     STRING = "String"
+    OBJECT = "Object"
+    """The keys of the value are attributes of their own."""
 
 
 class Cast(StrEnum):
@@ -22,6 +24,7 @@ class Cast(StrEnum):
     TEXT = "text"
     JSON_TEXT = "json text"
     ISO_TIME = "ISO 8601"
+    OPEN = "members of an object"
 
 
 _CASTS: dict[str, Cast] = {
@@ -38,6 +41,8 @@ _CASTS: dict[str, Cast] = {
     "timestamp": Cast.ISO_TIME,
     "timestamptz": Cast.ISO_TIME,
 }
+_OBJECTS = frozenset({"json", "jsonb", "hstore"})
+"""Base types whose value may be an object with keys."""
 UNSERVED = frozenset({"bytea", "geometry", "geography", "raster", "topogeometry", "box2d", "box3d", "geomval"})
 """Base types that are not attributes: pictures, other geometries."""
 
@@ -47,7 +52,8 @@ class Column:
     """One attribute: its name, PostgreSQL type and description.
 
     `type` is what `format_type` says (`numeric(10,2)`), `base_type` the `typname` below domains, `category` the
-    letter of `pg_type.typcategory` (A is an array).
+    letter of `pg_type.typcategory` (A is an array, C a composite). `configured` is the cast where settings, options or
+    the request chose another one than the type's own.
     """
 
     name: str
@@ -55,10 +61,18 @@ class Column:
     base_type: str
     category: str
     description: str | None = None
+    configured: Cast | None = None
+
+    @property
+    def may_be_object(self) -> bool:
+        """Whether its value may have keys that can be attributes of their own."""
+        return self.category == "C" or self.base_type in _OBJECTS
 
     @property
     def cast(self) -> Cast:
         """How the value is turned into something MVT can hold."""
+        if self.configured is not None:
+            return self.configured
         if self.category in ("A", "C"):
             return Cast.JSON_TEXT
         return _CASTS.get(self.base_type, Cast.TEXT)
@@ -66,6 +80,8 @@ class Column:
     @property
     def served_type(self) -> ServedType:
         """The type that TileJSON states and that a decoded tile shows."""
+        if self.cast is Cast.OPEN:
+            return ServedType.OBJECT
         if self.base_type == "bool":
             return ServedType.BOOLEAN
         if self.cast is Cast.DOUBLE or (self.cast is Cast.AS_IS and self.base_type != "text"):

@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-import pyproj
-from pyproj.exceptions import CRSError, ProjError
+from pyproj.exceptions import ProjError
 
 from .bounds import EVERYWHERE, WORLD, Bounds
+from .projection import CYLINDRICAL, per_degree, projection_of, transformer_between
 
 # 21 points on each edge is GDAL's and pyproj's own choice for densified edges.
 _DENSIFY = 21
@@ -22,8 +22,7 @@ _DATUM_SLACK_DEGREES = 0.0005
 _BULGE = 0.025
 # No coordinate on earth is as large, in metres or feet: a projection that gives it was asked beyond its domain.
 _FARTHEST = 1e9
-CYLINDRICAL = ("Popular Visualisation Pseudo Mercator", "Mercator (variant A)", "Mercator (variant B)")
-"""PROJ's names of the projections in which x is the longitude."""
+_ROUNDING_DEGREES = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,37 +34,29 @@ class Crs:
 
     @property
     def is_geographic(self) -> bool:
-        projection = _projection(self.definition)
-        return projection is not None and projection.is_geographic
-
-
-@lru_cache(maxsize=512)
-def _projection(definition: str) -> pyproj.CRS | None:
-    try:
-        return pyproj.CRS.from_user_input(definition)
-    except CRSError:
-        return None
+        return _is_geographic(self.definition)
 
 
 def is_known(definition: str) -> bool:
     """Whether PROJ can make something of the definition."""
-    return _projection(definition) is not None
+    return projection_of(definition) is not None
 
 
 def is_on_earth(definition: str) -> bool:
     """Whether PROJ can turn it into longitude and latitude: a plan of a hall has a CRS too."""
-    return _transformer(definition, "EPSG:4326") is not None
+    return transformer_between(definition, "EPSG:4326") is not None
 
 
 @lru_cache(maxsize=512)
-def _transformer(source: str, target: str) -> pyproj.Transformer | None:
-    one, other = _projection(source), _projection(target)
-    if one is None or other is None:
-        return None
-    try:
-        return pyproj.Transformer.from_crs(one, other, always_xy=True)
-    except ProjError:
-        return None
+def _area(definition: str) -> Bounds | None:
+    projection = projection_of(definition)
+    area = None if projection is None else projection.area_of_use
+    return None if area is None else Bounds(area.west, area.south, area.east, area.north)
+
+
+def area_of_use(crs: Crs) -> Bounds | None:
+    """Longitudes and latitudes that the CRS is made for, xmin > xmax across ±180; None where nobody said."""
+    return _area(crs.definition)
 
 
 def lonlat(box: Bounds, crs: Crs) -> Bounds | None:
@@ -79,14 +70,25 @@ def lonlat(box: Bounds, crs: Crs) -> Bounds | None:
 def _transformed(box: Bounds, source: str, target: str) -> Bounds | None:
     if source == target:
         return box
-    transformer = _transformer(source, target)
+    transformer = transformer_between(source, target)
     if transformer is None:
         return None
     try:
         edges = transformer.transform_bounds(box.xmin, box.ymin, box.xmax, box.ymax, densify_pts=_DENSIFY)
     except ProjError:
         return None
-    return Bounds(*edges) if all(abs(edge) < _FARTHEST for edge in edges) else None
+    if not all(abs(edge) < _FARTHEST for edge in edges):
+        return None
+    scale = per_degree(source)
+    if scale is not None and box.width >= scale * (360 - _ROUNDING_DEGREES) and _is_geographic(target):
+        # The outline alone does not tell a whole turn from none: from 30° west round to 30° west.
+        return Bounds(WORLD.xmin, edges[1], WORLD.xmax, edges[3])
+    return Bounds(*edges)
+
+
+def _is_geographic(definition: str) -> bool:
+    projection = projection_of(definition)
+    return projection is not None and projection.is_geographic
 
 
 def search_boxes(box: Bounds, grid: Crs, layer: Crs) -> tuple[Bounds, ...]:
@@ -134,7 +136,7 @@ def _edge(longitude: float) -> float:
 @lru_cache(maxsize=512)
 def _is_aligned(definition: str) -> bool:
     """Whether meridians and parallels are straight lines along the axes."""
-    projection = _projection(definition)
+    projection = projection_of(definition)
     if projection is None:
         return False
     operation = projection.coordinate_operation
@@ -143,7 +145,7 @@ def _is_aligned(definition: str) -> bool:
 
 @lru_cache(maxsize=512)
 def _datums_differ(source: str, target: str) -> bool:
-    one, other = (_projection(definition) for definition in (source, target))
+    one, other = (projection_of(definition) for definition in (source, target))
     if one is None or other is None or one.geodetic_crs is None or other.geodetic_crs is None:
         return True
     datums = (one.geodetic_crs.datum, other.geodetic_crs.datum)
@@ -168,7 +170,7 @@ def length_in_layer(length: float, box: Bounds, grid: Crs, layer: Crs) -> float:
     """
     if grid.srid == layer.srid:
         return length
-    transformer = _transformer(grid.definition, layer.definition)
+    transformer = transformer_between(grid.definition, layer.definition)
     if transformer is None:
         return 0.0
     columns = (box.xmin, (box.xmin + box.xmax) / 2, box.xmax - length)

@@ -1,21 +1,25 @@
 """Tile matrix sets (OGC 17-083r4): which tiles exist and where they lie.
 
-morecantile reads the documents; the matrices are copied out of it once. Its own arithmetic makes up matrices for
-zooms that a document does not list, and copies the whole document on each `get` (0.39 ms).
+morecantile reads the documents; the matrices are copied out of it once (`grids`). Its own arithmetic makes up matrices
+for zooms that a document does not list, and copies the whole document on each `get` (0.39 ms).
 """
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
 from typing import Any
 
-from morecantile import TileMatrixSet, tms
+from morecantile import TileMatrixSet
 
 from .bounds import WORLD, Bounds
-from .crs import CYLINDRICAL, Crs, lonlat
+from .crs import Crs, area_of_use, lonlat
 from .tile import Tile
+from .world import world
+
+_SAME_EDGE = 1e-7
+"""Part of the world's width by which the written edge of a grid may differ from the computed one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,16 @@ class Grid:
     crs: Crs
     matrices: dict[int, Matrix]
     wraps: bool
-    """Whether x beyond the grid's edge is the other side of the world (cylindrical projections)."""
+    """Whether x beyond the world's edge is the other side of the world (cylindrical projections)."""
     source: TileMatrixSet
+    is_custom: bool = False
+    """Whether it comes from a file of the installation, and not with morecantile."""
+
+    @cached_property
+    def key(self) -> str:
+        """The id with a digest of all that decides where tiles lie, for cache keys: a file may change."""
+        written = repr((self.crs, sorted(self.matrices.items())))
+        return f"{self.id}-{blake2b(written.encode(), digest_size=6).hexdigest()}"
 
     @cached_property
     def minzoom(self) -> int:
@@ -86,11 +98,23 @@ class Grid:
         padded = box.padded(box.width * ratio, box.height * ratio)
         if self.crs.is_geographic:
             return padded.clamped(WORLD) if box.intersects(WORLD) else padded
-        if not self.wraps:
+        edges = self._edges(tile.z)
+        if edges is None or box.xmax <= edges[0] or box.xmin >= edges[1]:
             return padded
-        matrix = self.matrices[tile.z]
+        return Bounds(max(padded.xmin, edges[0]), padded.ymin, min(padded.xmax, edges[1]), padded.ymax)
+
+    def _edges(self, zoom: int) -> tuple[float, float] | None:
+        """West and east of the world in a cylindrical grid, as the grid writes them where it ends there."""
+        whole = world(self.crs) if self.wraps else None
+        if whole is None:
+            return None
+        matrix = self.matrices[zoom]
         left, right = matrix.origin_x, matrix.origin_x + matrix.span_x * matrix.width
-        return Bounds(max(padded.xmin, left), padded.ymin, min(padded.xmax, right), padded.ymax)
+        near = whole.turn * _SAME_EDGE
+        return (
+            left if abs(left - whole.box.xmin) < near else whole.box.xmin,
+            right if abs(right - whole.box.xmax) < near else whole.box.xmax,
+        )
 
     def is_whole(self, zoom: int) -> bool:
         """Whether this zoom is one single tile."""
@@ -111,64 +135,30 @@ class Grid:
         """The grid's extent in longitude and latitude."""
         return lonlat(self.extent, self.crs)
 
+    def suits(self, extent: Bounds | None) -> bool:
+        """Whether a layer of this extent (longitude and latitude) has anything to show in the grid.
+
+        It has to meet the grid's tiles, and the area that the grid's CRS is made for: the tiles of UTM zone 31 reach
+        round half of the earth. What is not known speaks for the grid.
+        """
+        if extent is None:
+            return True
+        return all(
+            place is None or _meet(extent, place) for place in (self.lonlat_extent, area_of_use(self.crs))
+        )
+
     def document(self) -> dict[str, Any]:
         """The tile matrix set as JSON (OGC 17-083r4 Annex C)."""
         document: dict[str, Any] = self.source.model_dump(mode="json", exclude_none=True)
         return document
 
 
-class Grids:
-    """The tile matrix sets that morecantile has; each is read when it is first asked for."""
-
-    def __init__(self) -> None:
-        self._grids: dict[str, Grid] = {}
-        self._lock = threading.Lock()
-
-    @cached_property
-    def ids(self) -> tuple[str, ...]:
-        return tuple(tms.list())
-
-    def __contains__(self, grid_id: str) -> bool:
-        return grid_id in self.ids
-
-    def get(self, grid_id: str) -> Grid:
-        """The grid of this id; KeyError where there is none."""
-        grid = self._grids.get(grid_id)
-        if grid is None:
-            if grid_id not in self.ids:
-                raise KeyError(grid_id)
-            with self._lock:
-                grid = self._grids.setdefault(grid_id, _read(grid_id))
-        return grid
+def _meet(one: Bounds, other: Bounds) -> bool:
+    return any(a.intersects(b) for a in _halves(one) for b in _halves(other))
 
 
-def _read(grid_id: str) -> Grid:
-    source = tms.get(grid_id)
-    # Private, and the only way: the public members give text, and an origin whose axes are not put in order.
-    projection = source.crs._pyproj_crs  # noqa: SLF001
-    epsg = projection.to_epsg() or (4326 if projection.to_authority() == ("OGC", "CRS84") else 0)
-    operation = projection.coordinate_operation
-    matrices = {}
-    for matrix in source.tileMatrices:
-        origin = source._matrix_origin(matrix)  # noqa: SLF001
-        matrices[int(matrix.id)] = Matrix(
-            zoom=int(matrix.id),
-            width=matrix.matrixWidth,
-            height=matrix.matrixHeight,
-            origin_x=origin.x,
-            origin_y=origin.y,
-            span_x=matrix.cellSize * matrix.tileWidth,
-            span_y=matrix.cellSize * matrix.tileHeight,
-            from_top=matrix.cornerOfOrigin == "topLeft",
-            coalescing=tuple(
-                (width.minTileRow, width.maxTileRow, width.coalesce) for width in matrix.variableMatrixWidths or ()
-            ),
-        )
-    return Grid(
-        id=grid_id,
-        title=source.title or grid_id,
-        crs=Crs(epsg, f"EPSG:{epsg}" if epsg else projection.to_wkt()),
-        matrices=matrices,
-        wraps=operation is not None and operation.method_name in CYLINDRICAL,
-        source=source,
-    )
+def _halves(box: Bounds) -> tuple[Bounds, ...]:
+    """A box across ±180 has its west east of its east (RFC 7946 §5.2)."""
+    if box.xmin <= box.xmax:
+        return (box,)
+    return (Bounds(box.xmin, box.ymin, WORLD.xmax, box.ymax), Bounds(WORLD.xmin, box.ymin, box.xmax, box.ymax))

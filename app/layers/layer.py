@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
@@ -11,6 +12,8 @@ from .bounds import Bounds
 from .column import Column
 from .crs import Crs
 from .identity import Identity
+from .layer_entry import CommentEntry
+from .names import escape
 from .options import NO_OPTIONS, LayerOptions
 
 POINTS = frozenset({"POINT", "MULTIPOINT"})
@@ -29,6 +32,11 @@ class GeometryColumn:
     def only_points(self) -> bool:
         return self.type in POINTS
 
+    @property
+    def is_sphere_shape(self) -> bool:
+        """Whether it holds lines or areas on the sphere, which may cross ±180 and go around a pole."""
+        return self.is_geography and not self.only_points
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
@@ -44,6 +52,10 @@ class Layer:
     attribution: str | None = None
     declared_bounds: Bounds | None = None
     options: LayerOptions = NO_OPTIONS
+    comment: CommentEntry | None = None
+    """What a JSON comment in the database says; `options` and the texts hold it already where it can be used."""
+    tilejson_members: Mapping[str, Any] = field(default_factory=dict)
+    """Further members of its TileJSON, from that comment."""
 
     def readable_by(self, identity: Identity) -> bool:
         """Whether this identity may have its tiles."""
@@ -57,6 +69,11 @@ class Layer:
     def has_bare_name(self) -> bool:
         """Whether its name without the schema leads to it."""
         return True
+
+    @property
+    def other_names(self) -> tuple[str, ...]:
+        """What leads to it beside its id, where no layer goes before it; the best one first."""
+        return (escape(self.name),)
 
     def _definition(self) -> tuple[Any, ...]:
         """All that decides what its tiles hold."""
@@ -103,11 +120,23 @@ class RowLayer(Layer):
         return self.has_ctid and self.readers[identity.role or self.login] is None
 
     def id_column_for(self, identity: Identity) -> Column | None:
-        """The column that gives MVT feature ids: a readable key of one integer column."""
+        """The column that gives MVT feature ids: the configured one, else a readable key of one integer column."""
+        chosen = self.options.id_column
+        if chosen is not None:
+            readable = self.readers[identity.role or self.login]
+            return chosen if readable is None or chosen.name in readable else None
         key = self.key_for(identity)
         if len(key) != 1:
             return None
         return next((c for c in self.columns if c.name == key[0] and c.base_type in ("int2", "int4", "int8")), None)
+
+    def row_id_for(self, identity: Identity) -> Column | None:
+        """The column of any type whose values tell rows apart for people: the configured one, else a key of one column."""
+        chosen = self.id_column_for(identity)
+        if chosen is not None or self.options.id_column is not None:
+            return chosen
+        key = self.key_for(identity)
+        return next((c for c in self.columns if c.name == key[0]), None) if len(key) == 1 else None
 
     def readable_by(self, identity: Identity) -> bool:
         """Whether this identity may read the geometry column; the role decides, or the login."""

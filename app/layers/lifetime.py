@@ -17,8 +17,10 @@ class Lifetimes:
     rules: tuple[CacheRule, ...] = ()
 
     def seconds(self, layer: Layer, zoom: int) -> int:
-        """The time to live of one tile; 0 means that it is not kept. A rule that matches wins over the layer's own time."""
+        """The time to live of one tile; 0 means that it is not kept. The layer's own time wins over the rules."""
+        if layer.options.ttl_s is not None:
+            return layer.options.ttl_s
         for rule in self.rules:
             if rule.first_zoom <= zoom <= rule.last_zoom and fnmatchcase(layer.id, rule.layer):
                 return rule.seconds
-        return self.default if layer.options.ttl_s is None else layer.options.ttl_s
+        return self.default

@@ -17,7 +17,7 @@ _ALIKE = 60
 RESERVED = frozenset({
     "tiles", "table", "function", "tables.json", "functions.json", "tilejson.json", "tileMatrixSets", "viewer",
     "style.json", "healthz", "livez", "readyz", "metrics", "static", "api", "catalog", "collections", "conformance",
-    "events", "health", "index.json", "favicon.ico", "vendor",
+    "events", "health", "index.json", "favicon.ico", "vendor", "index.html", "openapi.json", "docs", "api.html", "robots.txt",
 })  # fmt: skip
 """Words of the URL map: a table with such a name needs its schema in front."""
 
@@ -50,6 +50,11 @@ def relation_candidates(asked: str, schema_order: Iterable[str]) -> list[tuple[s
         case [schema, name] | [schema, name, _]:
             return [(schema, name)]
     return []
+
+
+def without_types(asked: str) -> str:
+    """The id of a function without the parentheses behind its name."""
+    return asked[: asked.rindex("(")] if asked.endswith(")") and "(" in asked else asked
 
 
 def nearest(asked: str, known: Iterable[str], most: int = 3) -> tuple[str, ...]:

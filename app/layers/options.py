@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .column import Column
 from .cql2.tree import Expression
 from .order import SortKey
 
@@ -20,8 +21,14 @@ class LayerOptions:
     limit: int | None = None
     mvt_name: str | None = None
     ttl_s: int | None = None
+    id_column: Column | None = None
+    """The integer column that gives feature ids; it need not be served."""
     rank: tuple[SortKey, ...] = ()
     """Which rows come first, and survive a limit, where the request does not sort."""
+    numeric_as: str | None = None
+    """`double` or `text`."""
+    json_as: str | None = None
+    """`text`, or `open`: the keys of an object are attributes."""
     filter: Expression | None = None
     """What every row of the layer fulfils, whoever asks."""
 

@@ -10,6 +10,13 @@ from ..settings import Settings
 Arguments = Mapping[str, Sequence[str]]
 """A query string: each name with all its values."""
 
+KNOWN = frozenset({
+    "columns", "properties", "limit", "resolution", "buffer", "clip", "simplify", "sortby", "ids", "bbox", "bbox-crs",
+    "datetime", "datetime-column", "geom-column", "filter", "filter-lang", "filter-crs", "collections", "minzoom",
+    "maxzoom", "key", "f", "v", "json",
+})  # fmt: skip
+"""Names that mean something to a tile, to a document about it or to what stands in front: never a column's."""
+
 _SHOWN = 60
 """Characters of a value that a message repeats."""
 
@@ -38,15 +45,36 @@ def whole_number(name: str, text: str) -> int:
     return -(10**18) if text[0] == "-" else 10**18
 
 
-def comma_list(name: str, text: str) -> list[str]:
-    """Names between commas; one in double quotes may hold a comma, and a doubled quote stands for one."""
+_YES = frozenset({"true", "t", "yes", "on", "1"})
+_NO = frozenset({"false", "f", "no", "off", "0"})
+
+
+def yes_or_no(name: str, text: str) -> bool:
+    """A boolean in the words that PostgreSQL and TOML use, in any case."""
+    word = text.lower() if text.isascii() else ""
+    if word not in _YES | _NO:
+        raise BadParameter(name, f"{name} must be true or false, not {shown(text)}.")
+    return word in _YES
+
+
+def flag(arguments: Arguments, name: str, *, usual: bool) -> bool:
+    """A parameter that is true or false."""
+    text = only(arguments, name)
+    return usual if text is None else yes_or_no(name, text)
+
+
+def comma_list(name: str, text: str, signs: str = "") -> list[str]:
+    """Names between commas; one in double quotes may hold a comma, and a doubled quote stands for one.
+
+    One of `signs` may stand before the name, quoted or not.
+    """
     names, current, quoted, position = [], "", False, 0
     while position < len(text):
         character = text[position]
         if quoted and text[position : position + 2] == '""':
             current += '"'
             position += 1
-        elif character == '"' and (quoted or not current):
+        elif character == '"' and (quoted or not current or (current in signs and len(current) == 1)):
             quoted = not quoted
         elif character == "," and not quoted:
             names.append(current)

@@ -6,22 +6,32 @@ This is the only validation. What leaves here is known to exist and to be within
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..errors import NotFound
+from ..errors import BadParameter, NotFound
 from ..settings import Settings
 from . import parameters
 from .column import Column
-from .columns import chosen_columns
-from .cql2.tree import Expression
-from .grid import Grid, Grids
+from .columns import asked_columns, chosen_columns
+from .composite import COLUMNS, arguments_of
+from .conditions import conditions_of
+from .cql2.asked import asked_filter
+from .cql2.tree import Expression, both
+from .function import TakesArguments, TileFunctionLayer
+from .function_arguments import checked_arguments
+from .function_request import function_arguments, without_prefixed
+from .grid import Grid
+from .grids import Grids
 from .identity import Identity
-from .layer import Layer
+from .layer import Layer, RowLayer
 from .manner import Manner
 from .member import Member
 from .names import nearest
 from .order import SortKey
-from .parameters import Arguments, only, shown
+from .parameters import Arguments, flag, only, shown
+from .served import served
+from .sorting import orders_of
+from .together import asked_together
 from .zooms import zooms
 
 
@@ -45,7 +55,7 @@ class LayerRequest:
     simplify: bool = True
     filter: Expression | None = None
     order: tuple[SortKey, ...] = ()
-    arguments: tuple[tuple[str, str], ...] = ()
+    arguments: tuple[tuple[str, str | None], ...] = ()
     identity: Identity
 
     @property
@@ -54,12 +64,14 @@ class LayerRequest:
         # Each name with its length before it: no list can be read as another one, or as `*`.
         everything = self.columns == self.layer.columns_for(self.identity)
         names = "*" if everything else "".join([f"{len(column.name)}.{column.name}" for column in self.columns])
+        chosen = [f"{len(column.name)}.{column.name}={column.configured.name}" for column in self.columns if column.configured]
         others = {
             "clip": "" if self.clip else "no",
             "simplify": "" if self.simplify else "no",
             "filter": "" if self.filter is None else repr(self.filter),
             "order": repr(self.order) if self.order else "",
             "arguments": repr(self.arguments) if self.arguments else "",
+            "served": "".join(chosen),
         }
         return (
             ("columns", names), ("size", f"{self.resolution}+{self.buffer}"), ("limit", str(self.limit)),
@@ -85,20 +97,68 @@ def layer_requests(
     settings: Settings,
     identity: Identity,
     manner: Manner = Manner.FLAGSTONE,
+    *,
+    composite: bool | None = None,
 ) -> tuple[LayerRequest, ...]:
     """One request per layer, each with what the query string says. BadParameter for a value that cannot be used."""
-    layers = [member.layer for member in members]
-    asked = ",".join(arguments["columns"]) if "columns" in arguments else None
-    columns = chosen_columns(layers, asked, identity)
-    composite = len(members) > 1
-    return tuple(
-        _layer_request(layer, columns[place], grid, arguments, settings, identity, manner, composite=composite)
-        for place, layer in enumerate(layers)
+    composite = len(members) > 1 if composite is None else composite
+    if any(isinstance(member.layer, TileFunctionLayer) for member in members):
+        return _with_functions(members, grid, arguments, settings, identity, manner, composite=composite)
+    given = [arguments_of(member, arguments) for member in members]
+    columns = asked_together(
+        members, given, COLUMNS, lambda layers, asked: chosen_columns(layers, asked_columns(asked), identity)
     )
+    conditions = conditions_of(members, given, identity)
+    orders = orders_of(members, given, identity)
+    made: list[LayerRequest] = []
+    for place, (member, own) in enumerate(zip(members, given, strict=True)):
+        with own.named_as_written():
+            request = _layer_request(member, columns[place], grid, own.all, settings, identity, manner, composite=composite)
+            wanted = both(request.filter, conditions[place])
+            made.append(replace(request, filter=wanted, order=orders[place]))
+    if len({each.mvt_name for each in made}) < len(made):
+        raise BadParameter("layer", "Two of these layers have the same name inside a tile, so they cannot share one.")
+    return tuple(made)
+
+
+def _with_functions(
+    members: Sequence[Member],
+    grid: Grid,
+    arguments: Arguments,
+    settings: Settings,
+    identity: Identity,
+    manner: Manner,
+    *,
+    composite: bool,
+) -> tuple[LayerRequest, ...]:
+    """As `layer_requests`, where some layers are functions that make a tile: what the query string means to those, only
+    they know. The other layers are asked as if they were alone."""
+    others = [member for member in members if not isinstance(member.layer, TileFunctionLayer)]
+    rest = layer_requests(others, grid, arguments, settings, identity, manner, composite=composite) if others else ()
+    asked_others = iter(rest)
+    made = []
+    for member in members:
+        if not isinstance(member.layer, TileFunctionLayer):
+            made.append(next(asked_others))
+            continue
+        if composite and member.layer.is_raster:
+            raise BadParameter("layer", f"The tiles of {member.layer.id} are {member.layer.media_type}: they cannot be one with others.")
+        own = arguments_of(member, arguments)
+        with own.named_as_written():
+            given = function_arguments(member.layer, grid, without_prefixed(own.all, members), settings)
+        first, last = zooms(member.layer, grid, settings)
+        inside = member.layer.vector_layers if member.layer.options.mvt_name is None else ()
+        made.append(LayerRequest(
+            layer=member.layer, grid=grid, first_zoom=first, last_zoom=last, identity=identity, arguments=given,
+            mvt_name=inside[0].id if inside else manner.mvt_name(member, settings, composite=composite),
+            # The function's own affair.
+            columns=(), limit=settings.max_features, resolution=settings.tile_extent, buffer=0,
+        ))  # fmt: skip
+    return tuple(made)
 
 
 def _layer_request(
-    layer: Layer,
+    member: Member,
     columns: tuple[Column, ...],
     grid: Grid,
     arguments: Arguments,
@@ -108,22 +168,24 @@ def _layer_request(
     *,
     composite: bool,
 ) -> LayerRequest:
-    options = layer.options
+    layer, options = member.layer, member.layer.options
     first, last = zooms(layer, grid, settings)
     extent = options.extent or settings.tile_extent
-    buffer = settings.tile_buffer / settings.tile_extent if options.buffer is None else options.buffer / 4096
+    buffer = manner.buffer(settings) if options.buffer is None else options.buffer / 4096
     resolution = parameters.resolution(only(arguments, "resolution"), extent, settings)
     return LayerRequest(
         layer=layer,
-        mvt_name=manner.mvt_name(layer, settings, composite=composite),
+        mvt_name=manner.mvt_name(member, settings, composite=composite),
         grid=grid,
         first_zoom=first,
         last_zoom=last,
-        columns=columns,
+        columns=served(columns, options, settings, arguments),
         limit=parameters.limit(only(arguments, "limit"), min(options.limit or settings.max_features, settings.max_features)),
         resolution=resolution,
         buffer=parameters.buffer(only(arguments, "buffer"), resolution, buffer, settings),
-        filter=options.filter,
-        order=options.rank,
+        clip=flag(arguments, "clip", usual=True),
+        simplify=flag(arguments, "simplify", usual=True),
+        filter=both(options.filter, asked_filter(layer, arguments, identity) if isinstance(layer, RowLayer) else None),
+        arguments=checked_arguments(layer.arguments, arguments) if isinstance(layer, TakesArguments) else (),
         identity=identity,
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..errors import NotFound
+from ..layers.composite import Composite
 from ..layers.identity import Identity
 from ..layers.layer import Layer
-from ..layers.names import RESERVED, escape, nearest
+from ..layers.names import RESERVED, nearest
 from ..layers.relation import RelationLayer
 from .postgis import PostGIS
 
@@ -44,6 +45,10 @@ class Catalog:
     login: str
     schema_order: tuple[str, ...] = ("public",)
     notices: tuple[str, ...] = ()
+    composites: tuple[Composite, ...] = ()
+    """Those that the layers file names."""
+    hidden: tuple[str, ...] = ()
+    """Ids of layers that the layers file or their comment hides."""
     _by_id: dict[str, Layer] = field(init=False, repr=False, compare=False)
     _by_name: dict[str, list[Layer]] = field(init=False, repr=False, compare=False)
 
@@ -51,7 +56,8 @@ class Catalog:
         object.__setattr__(self, "_by_id", {layer.id: layer for layer in self.layers})
         by_name: dict[str, list[Layer]] = {}
         for layer in sorted((layer for layer in self.layers if layer.has_bare_name), key=self._rank):
-            by_name.setdefault(escape(layer.name), []).append(layer)
+            for name in layer.other_names:
+                by_name.setdefault(name, []).append(layer)
         object.__setattr__(self, "_by_name", by_name)
 
     def _rank(self, layer: Layer) -> tuple[int, str]:
@@ -76,9 +82,27 @@ class Catalog:
         """As `find`; NotFound, with the nearest ids that this identity may know of, where there is none."""
         layer = self.find(asked, identity)
         if layer is None:
-            near = nearest(asked, (layer.id for layer in self.visible(identity)))
+            composites = [each.name for each in self.composites if each.members_for(identity)]
+            near = nearest(asked, (*(layer.id for layer in self.visible(identity)), *composites))
             raise NotFound(f"There is no layer {asked[:100]!r}.", near)
         return layer
+
+    def composites_for(self, identity: Identity) -> list[Composite]:
+        """The composites that lead this identity to something, by name."""
+        found = (self.composite(each.name, identity) for each in self.composites)
+        return sorted((each for each in found if each is not None), key=lambda each: each.name)
+
+    def composite(self, asked: str, identity: Identity) -> Composite | None:
+        """The composite of this name, where no layer has it as its id and this identity may read one of its layers."""
+        if asked in self._by_id:
+            return None
+        found = next((composite for composite in self.composites if composite.name == asked), None)
+        return found if found is not None and found.members_for(identity) else None
+
+    def digests(self, layer_id: str, identity: Identity) -> set[str]:
+        """The digests under which this identity may ask for tiles of a layer: by itself, and in composites."""
+        found = [self.find(layer_id, identity), *(layer for each in self.composites for _, layer in each.members)]
+        return {layer.digest for layer in found if layer is not None and layer.id == layer_id}
 
     def table(self, asked: str, identity: Identity) -> RelationLayer:
         """As `layer`, of a relation of the database."""
@@ -94,5 +118,7 @@ class Catalog:
 
     def short_name(self, layer: Layer, identity: Identity) -> str | None:
         """The bare name that leads this identity to the layer, if there is one."""
-        name = escape(layer.name)
-        return name if layer.has_bare_name and self.find(name, identity) is layer else None
+        if not layer.has_bare_name:
+            return None
+        taken = {each.name for each in self.composites}
+        return next((name for name in layer.other_names if name not in taken and self.find(name, identity) is layer), None)

@@ -67,7 +67,7 @@ class CatalogLoads:
         self._wait(running, seated_s=_FIRST_S, others_s=_FIRST_CROWD_S)
         return running.outcome()
 
-    def renew(self, interval_s: float) -> None:
+    def renew(self, interval_s: float, *, wait: bool = True) -> None:
         """Load on a thread of its own where the last load ended that long ago; wait a moment where a seat is free."""
         with self._lock:
             load = self._running
@@ -77,7 +77,8 @@ class CatalogLoads:
                 load = _Load()
                 threading.Thread(target=self._lead_alone, args=(load,), name="flagstone-reload", daemon=True).start()
                 self._running = load
-        self._wait(load, seated_s=_MISS_S, others_s=0.0)
+        if wait:
+            self._wait(load, seated_s=_MISS_S, others_s=0.0)
 
     def _begin(self) -> tuple[_Load | None, _Load]:
         """The load that runs, if one does; else the second one is now running, and the caller's to lead."""

@@ -6,16 +6,19 @@ import logging
 import threading
 from collections.abc import Sequence
 
-from ..errors import FlagstoneError
+from ..errors import FlagstoneError, NotFound
 from ..layers.bounds import Bounds
 from ..layers.identity import Identity
 from ..layers.layer import Layer
+from ..layers.member import Member
 from ..layers.relation import RelationLayer
+from ..layers.sql_layer import SqlLayer
 from ..settings import Settings
 from . import discovery
 from .catalog import Catalog, relation
 from .catalog_loads import CatalogLoads
 from .extents import Extents
+from .layers_file import LayersFileReader
 from .pool import Pool
 from .postgis import PostGIS
 
@@ -34,10 +37,12 @@ class CatalogStore:
     is read ahead: that is how commands use it.
     """
 
-    def __init__(self, pool: Pool, settings: Settings) -> None:
+    def __init__(self, pool: Pool, settings: Settings, registered: Sequence[SqlLayer] = ()) -> None:
         self._pool = pool
         self._settings = settings
         self._extents = Extents(pool, settings)
+        self.layers_file = LayersFileReader(settings.layers_file)
+        self._registered = tuple(registered)
         self._snapshot: Catalog | None = None
         self._postgis: PostGIS | None = None
         self._alone: dict[tuple[str, Identity], Layer] = {}
@@ -103,6 +108,23 @@ class CatalogStore:
             return self._layer_alone(asked, identity) or self.catalog().layer(asked, identity)
         return snapshot.find(asked, identity) or self.reload_if_due().layer(asked, identity)
 
+    def members(self, asked: str, identity: Identity) -> tuple[Member, ...]:
+        """The layer of an id or bare name, or the layers of a named composite. An id goes before a composite, that
+        before a bare name. NotFound, DatabaseDown and the like."""
+        if asked in self.layers_file.last.composites:
+            # Only the whole catalog knows which of a composite's layers there are.
+            found = self.catalog().composite(asked, identity)
+            if found is not None:
+                return found.members_for(identity)
+        try:
+            return (Member(asked, self.layer(asked, identity)),)
+        except NotFound:
+            # The catalog may be another one by now, and the layers file with it.
+            found = self.catalog().composite(asked, identity)
+            if found is None:
+                raise
+            return found.members_for(identity)
+
     def table(self, asked: str, identity: Identity) -> RelationLayer:
         """As `layer`, of a relation of the database."""
         return relation(self.layer(asked, identity))
@@ -125,13 +147,18 @@ class CatalogStore:
             self._loads.renew(self._settings.catalog_miss_interval_s)
         return self.catalog()
 
+    def reload_soon(self) -> None:
+        """Have the catalog loaded again where the last load ended some seconds ago; nobody waits for it."""
+        self._loads.renew(self._settings.catalog_miss_interval_s, wait=False)
+
     def reload(self) -> Catalog:
         """Load the catalog and swap it in. Who comes while a load runs waits for that one and shares its outcome."""
         return self._loads.whole()
 
     def _load(self) -> Catalog:
         try:
-            catalog = discovery.load(self._pool, self._settings, self._snapshot)
+            file = self.layers_file
+            catalog = discovery.load(self._pool, self._settings, self._snapshot, file.current(), file.name, self._registered)
         except Exception as error:
             self._failed(error)
             raise
@@ -167,7 +194,10 @@ class CatalogStore:
     def _layer_alone(self, asked: str, identity: Identity) -> Layer | None:
         found = self._alone.get((asked, identity))
         if found is None:
-            found, self._postgis = discovery.look_up(self._pool, self._settings, asked, identity)
+            file = self.layers_file
+            found, self._postgis = discovery.look_up(
+                self._pool, self._settings, asked, identity, file.current(), file.name, self._registered
+            )
             if found is not None and len(self._alone) < _MOST_LOOK_UPS:
                 self._alone[asked, identity] = found
         return found

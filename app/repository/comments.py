@@ -1,36 +1,58 @@
-"""What a relation's comment says: plain text, or a JSON object that names title, attribution and bounds as well."""
+"""What a comment in the database says: plain text, or a JSON object that is merged into what is known (RFC 7396)."""
 
 from __future__ import annotations
 
 import json
-import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from ..layers.bounds import WORLD, Bounds
+from ..layers.bounds import Bounds
+from ..layers.layer_entry import CommentEntry, LayerEntry
+
+_MOST_BYTES = 20_000
+"""Of the members that go into TileJSON: each map that is opened loads them."""
+_NOT_FOR_TILEJSON = frozenset({*LayerEntry.model_fields, "layer", "content_type", "content-type"})
+"""Members that say something to Flagstone itself."""
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Comment(NamedTuple):
-    """Texts are as the comment has them; whoever shows them to people escapes them. Bounds are lon/lat."""
+    """Texts are as the comment has them; whoever shows them to people escapes them. Bounds are lon/lat.
+
+    `entry` is all that it says of the layer, `members` what goes on into its TileJSON; None there takes a member away.
+    """
 
     title: str | None = None
     description: str | None = None
     attribution: str | None = None
     bounds: Bounds | None = None
+    entry: CommentEntry | None = None
+    members: Mapping[str, Any] = _NOTHING
 
 
 def parse(text: str | None) -> Comment:
-    """A JSON object's known members; everything else, broken JSON too, is a description."""
+    """A JSON object's members; everything else, broken JSON too, is a description."""
     if text is None or not text.strip():
         return Comment()
     document = _json_object(text)
     if document is None:
         return Comment(description=text.strip())
+    words = {name: _text(document, name) for name in LayerEntry.WORDS}
+    words["title"] = words["title"] or _text(document, "name")
+    others = {name: value for name, value in document.items() if name not in LayerEntry.WORDS}
+    entry = CommentEntry.of({**others, **_filter(document), **{name: word for name, word in words.items() if word}})
     return Comment(
-        title=_text(document, "title") or _text(document, "name"),
-        description=_text(document, "description"),
-        attribution=_text(document, "attribution"),
-        bounds=_bounds(document.get("bounds")),
+        **words,
+        bounds=None if entry.bounds is None else Bounds(*entry.bounds),
+        entry=entry if entry.said or entry.unusable else None,
+        members=_members(document),
     )
+
+
+def members(text: str | None) -> dict[str, Any]:
+    """All members of a comment that is a JSON object; none of any other."""
+    return (_json_object(text) if text else None) or {}
 
 
 def _json_object(text: str) -> dict[str, Any] | None:
@@ -43,22 +65,26 @@ def _json_object(text: str) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
+def _filter(document: dict[str, Any]) -> dict[str, Any]:
+    """In a JSON comment a filter may be CQL2 JSON as it is."""
+    value = document.get("filter")
+    if value is None or isinstance(value, str):
+        return {}
+    return {"filter": json.dumps(value), "filter_lang": "cql2-json"}
+
+
 def _text(document: dict[str, Any], member: str) -> str | None:
     value = document.get(member)
     return value.strip() or None if isinstance(value, str) else None
 
 
-def _bounds(value: Any) -> Bounds | None:
-    """[west, south, east, north] in degrees; west above east crosses ±180 (RFC 7946 §5.2)."""
-    if not isinstance(value, list) or len(value) != 4:
-        return None
-    if not all(isinstance(edge, (int, float)) and not isinstance(edge, bool) for edge in value):
-        return None
-    west, south, east, north = edges = [float(edge) for edge in value]
-    if not all(map(math.isfinite, edges)) or south > north:
-        return None
-    if not all(WORLD.xmin <= lon <= WORLD.xmax for lon in (west, east)):
-        return None
-    if not all(WORLD.ymin <= lat <= WORLD.ymax for lat in (south, north)):
-        return None
-    return Bounds(west, south, east, north)
+def _members(document: dict[str, Any]) -> Mapping[str, Any]:
+    """What Flagstone itself has no use for. None of it where it is too long, or nested or numbered as no JSON may be."""
+    members = {name: value for name, value in document.items() if name not in _NOT_FOR_TILEJSON}
+    if not members:
+        return _NOTHING
+    try:
+        size = len(json.dumps(members, allow_nan=False))
+    except (ValueError, RecursionError):
+        return _NOTHING
+    return members if size <= _MOST_BYTES else _NOTHING

@@ -67,6 +67,24 @@ class BoundedConnection(Connection[TupleRow]):
         made.patience_s = patience_s
         return made
 
+    @classmethod
+    @contextmanager
+    def around(cls, lent: Connection[Any], patience_s: float) -> Iterator[Self]:
+        """A connection of a host application's pool, seen as one of ours: its rows, types and handlers are not the host's.
+
+        Nothing may be prepared on it: the host's statements on the same line have the same names.
+        """
+        line, handlers = lent.pgconn, (lent.pgconn.notice_handler, lent.pgconn.notify_handler)
+        made = cls(line)
+        made.autocommit = True
+        made.prepare_threshold = None
+        made.patience_s = patience_s
+        try:
+            yield made
+        finally:
+            del made.pgconn  # so that the end of this view does not look like a connection that nobody closed
+            line.notice_handler, line.notify_handler = handlers
+
     def wait(self, gen: PQGen[RV], *args: Any, **kwargs: Any) -> RV:
         """The one place where psycopg waits for an answer."""
         try:
@@ -75,13 +93,14 @@ class BoundedConnection(Connection[TupleRow]):
             self.close()
             raise
 
-    def was_cut(self) -> bool:
-        """Whether the server ended this idle connection. Asks nothing: a server that goes says so, or hangs up."""
-        if self.closed:
-            return True
-        line = select.poll()
-        line.register(self.pgconn.socket, select.POLLIN)
-        return bool(line.poll(0))
+
+def was_cut(connection: Connection[Any]) -> bool:
+    """Whether the server ended this idle connection. Asks nothing: a server that goes says so, or hangs up."""
+    if connection.closed:
+        return True
+    line = select.poll()
+    line.register(connection.pgconn.socket, select.POLLIN)
+    return bool(line.poll(0))
 
 
 def _ending(gen: PQGen[RV], end: float) -> PQGen[RV]:

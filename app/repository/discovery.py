@@ -5,17 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 
+from ..layers.function import function_ids
 from ..layers.identity import Identity
 from ..layers.layer import Layer
-from ..layers.names import RESERVED, relation_candidates
+from ..layers.layers_file import NO_FILE, LayersFile
+from ..layers.names import RESERVED, relation_candidates, without_types
 from ..layers.relation import RelationLayer
+from ..layers.sql_layer import SqlLayer
 from ..settings import Settings
-from . import postgis, reference_systems, relations, selection, views
+from . import (
+    functions,
+    postgis,
+    reference_systems,
+    relations,
+    row_functions,
+    selection,
+    sql_files,
+    sql_layers,
+    views,
+)
 from .catalog import Catalog, Rejected
 from .connection import BoundedConnection
+from .functions import Function
+from .overlay import configured
 from .pool import Pool
 from .postgis import Database, PostGIS
 from .relations import LayerBuilder, Relation, ViewFacts
+from .row_functions import RowFunction
+from .sql_files import SqlFiles
+from .sql_layers import SqlLayers
 from .srid_samples import SridSamples
 from .statements import statement
 
@@ -24,31 +42,53 @@ _TIMEOUT_MS = 30_000
 """The tile's statement timeout may be far too short for a catalog of many thousand relations."""
 
 
-def load(pool: Pool, settings: Settings, before: Catalog | None = None) -> Catalog:
+def load(
+    pool: Pool, settings: Settings, before: Catalog | None = None, file: LayersFile = NO_FILE, where: str = "",
+    registered: Sequence[SqlLayer] = (),
+) -> Catalog:  # fmt: skip
     """The whole catalog. Raises ConfigurationError (no PostGIS), DatabaseDown and the other database errors.
 
     `before` is the last one: where a look at rows fails now, because a table is locked, it says what was known.
+    `file` is the layers file, `where` its name; `registered` are layers from Python, beside those of files.
     """
     with pool.borrowed(_WHAT) as connection:
         with _transaction(pool, connection):
             database = postgis.find(connection)
             found = relations.read(connection)
             running_code = relations.running_code(connection)
-        return _Discovery(pool, settings, connection, database, running_code, before).catalog(found)
+            found_functions = functions.read(connection)
+            found_rows = row_functions.read(connection)
+        discovery = _Discovery(pool, settings, connection, database, running_code, before)
+        catalog = discovery.catalog(found, found_functions, found_rows, registered, sql_files.read(settings.sql_directory))
+    return configured(catalog, file, where, settings, complete=True)
 
 
-def look_up(pool: Pool, settings: Settings, asked: str, identity: Identity) -> tuple[Layer | None, PostGIS]:
+def look_up(
+    pool: Pool, settings: Settings, asked: str, identity: Identity, file: LayersFile = NO_FILE, where: str = "",
+    registered: Sequence[SqlLayer] = (),
+) -> tuple[Layer | None, PostGIS]:  # fmt: skip
     """One layer alone, without the catalog: milliseconds where a whole load takes half a second.
 
     A bare name is only looked for in the configured schemas; in the others only the catalog knows which is first.
     """
-    wanted = [] if asked in RESERVED else relation_candidates(asked, settings.schema_order)
+    wanted: list[tuple[str, str]] = []
+    if asked not in RESERVED:
+        # `name()` is a function beside a table of that name: the table says so.
+        named = (asked, without_types(asked))
+        wanted = list(dict.fromkeys(pair for name in named for pair in relation_candidates(name, settings.schema_order)))
     with pool.borrowed(_WHAT) as connection:
         with _transaction(pool, connection):
             database = postgis.find(connection)
-            found = relations.read(connection, _oids(connection, wanted))
+            found = relations.read(connection, _oids(connection, "relation_oids", wanted))
             running_code = relations.running_code(connection) if found else frozenset()
-        catalog = _Discovery(pool, settings, connection, database, running_code).catalog(found)
+            oids = _oids(connection, "function_oids", wanted)
+            found_functions, found_rows = functions.read(connection, oids), row_functions.read(connection, oids)
+        files = sql_files.read(settings.sql_directory, only=asked)
+        wanted_ones = [layer for layer in registered if layer.id == asked]
+        catalog = _Discovery(pool, settings, connection, database, running_code).catalog(
+            found, found_functions, found_rows, wanted_ones, files
+        )
+    catalog = configured(catalog, file, where, settings, complete=False)
     return catalog.find(asked, identity), database.postgis
 
 
@@ -60,11 +100,11 @@ def _transaction(pool: Pool, connection: BoundedConnection) -> Iterator[None]:
         yield
 
 
-def _oids(connection: BoundedConnection, wanted: Sequence[tuple[str, str]]) -> list[int]:
+def _oids(connection: BoundedConnection, query: str, wanted: Sequence[tuple[str, str]]) -> list[int]:
     # PostgreSQL's text holds no NUL and no lone surrogate; a name with one exists nowhere.
     usable = [pair for pair in wanted if "\0" not in (text := "".join(pair)) and not _has_surrogate(text)]
     names = {"schemas": [schema for schema, _ in usable], "names": [name for _, name in usable]}
-    return [oid for (oid,) in connection.execute(statement("relation_oids"), names, prepare=False)]
+    return [oid for (oid,) in connection.execute(statement(query), names, prepare=False)]
 
 
 def _has_surrogate(text: str) -> bool:
@@ -91,7 +131,10 @@ class _Discovery:
         self._database = database
         self._rejected: list[Rejected] = []
 
-    def catalog(self, found: list[Relation]) -> Catalog:
+    def catalog(
+        self, found: list[Relation], found_functions: list[Function], found_rows: list[RowFunction],
+        registered: Sequence[SqlLayer], files: SqlFiles,
+    ) -> Catalog:  # fmt: skip
         accepted = [relation for relation in found if not self._refused(relation)]
         known = self._known()
         facts = views.read(
@@ -111,19 +154,56 @@ class _Discovery:
             usable = {column: srid for column, srid in by_column.items() if srid in systems}
             layers[relation.oid] = list(builder.layers(relation, usable, facts.get(relation.oid)))
         self._leave_partitions(accepted, layers)
+        of_relations = [layer for relation in accepted for layer in layers[relation.oid]]
+        of_functions = self._functions(found_functions, found_rows, of_relations)
+        called = self._registered(registered, files)
         return Catalog(
-            layers=tuple(layer for relation in accepted for layer in layers[relation.oid]),
+            # Of a table and a function of one name the table goes first.
+            layers=(*called, *of_relations, *of_functions),
             rejected=tuple(sorted(self._rejected, key=lambda left: (left.schema, left.name, left.column or ""))),
             postgis=self._database.postgis,
             database=self._database.name,
             login=self._database.login,
             schema_order=self._settings.schema_order,
-            notices=self._database.notices,
+            notices=(*self._database.notices, *((files.notice,) if files.notice else ())),
         )
 
     def _known(self) -> tuple[RelationLayer, ...]:
         """The relations of the last catalog."""
         return self._before.relations if self._before else ()
+
+    def _functions(
+        self, found: list[Function], found_rows: list[RowFunction], of_relations: list[RelationLayer]
+    ) -> list[Layer]:
+        """The layers that functions are; one beside a table of its name, or another function, gets another id."""
+        tiles, refused = functions.chosen(found, self._settings)
+        rows, refused_rows = row_functions.chosen(found_rows, self._settings)
+        self._rejected += [*refused, *refused_rows]
+        named: list[Function | RowFunction] = [*(each.function for each in tiles), *rows]
+        tables = {(layer.schema, layer.name) for layer in of_relations}
+        ids = iter(function_ids([(each.schema, each.name, each.types) for each in named], tables))
+        login = self._database.login
+        layers: list[Layer] = [functions.layer(each, next(ids), login) for each in tiles]
+        systems = reference_systems.read(
+            self._pool, self._connection, self._database.postgis.schema, {each.srid for each in rows}
+        )
+        for each, layer_id in zip(rows, ids, strict=True):
+            if each.srid in systems:
+                layers.append(row_functions.layer(each, layer_id, login, systems))
+            else:
+                reason = f"SRID {each.srid} has no definition in spatial_ref_sys that PROJ can use"
+                self._rejected.append(row_functions.rejection(each, reason))
+        return layers
+
+    def _registered(self, registered: Sequence[SqlLayer], files: SqlFiles) -> tuple[Layer, ...]:
+        """The layers of registered statements; those from Python go before those of files."""
+        self._rejected += [Rejected("", name, sql_layers.KIND, None, reason) for name, reason in files.refused]
+        known = {} if self._before is None else {layer.id: layer for layer in self._before.layers}
+        told = {(left.name, left.reason) for left in self._before.rejected} if self._before else set()
+        reader = SqlLayers(self._pool, self._connection, self._database.postgis.schema, self._database.login, told)
+        layers = reader.layers([*registered, *files.layers], known)
+        self._rejected += reader.rejected
+        return layers
 
     def _reject(self, relation: Relation, reason: str, column: str | None = None) -> None:
         self._rejected.append(Rejected(relation.schema, relation.name, relation.kind, column, reason))

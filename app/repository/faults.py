@@ -20,6 +20,7 @@ from ..errors import (
     LayerLocked,
     PoolExhausted,
     QueryFailed,
+    RequestError,
     TileTimeout,
     Unavailable,
 )
@@ -63,6 +64,9 @@ def translated(what: str) -> Iterator[None]:
         raise LayerChanged(f"{subject} changed since the catalog was read.") from error
     except sql.InsufficientPrivilege as error:
         raise AccessDenied(f"{subject} may not be read with this login.") from error
+    except UnicodeEncodeError as error:
+        # psycopg writes values in the encoding of the database: one of LATIN1 knows no 北.
+        raise RequestError(f"The encoding of the database lacks a character that {what} is asked for with.") from error
     except (PoolClosed, psycopg.OperationalError, psycopg.InterfaceError) as error:
         if getattr(error, "sqlstate", None) is not None and not isinstance(error, _SERVER_GOES):
             # The server is there and says so itself: a foreign server is not, or memory or disk is short.

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from ..layers.layer import GeometryColumn
-from .identifier import identifier
+from ..layers.world import Piece
+from .geography_sql import laid_out
+from .identifier import identifier, text_literal
 from .postgis import PostGIS
 
 HEAVY_BYTES = 12_000
@@ -26,7 +28,9 @@ _SOLID = {"TIN", "TRIANGLE", "POLYHEDRALSURFACE"}
 class GeometrySql:
     """Clauses over `source`, the column of the candidates that holds the stored geometry.
 
-    `clips` says whether there is a box to cut heavy geometry to; the parameters are named in `tile_query`.
+    `clips` says whether there is a box to cut heavy geometry to; the parameters are named in `tile_query`. `pieces` are
+    the parts of the layer's plane that can be drawn, where not all of it can, or where it is another place's too.
+    `grid_text` defines the grid's CRS where the database has no number for it.
     """
 
     geometry: GeometryColumn
@@ -34,6 +38,8 @@ class GeometrySql:
     grid_srid: int
     clips: bool
     postgis: PostGIS
+    pieces: tuple[Piece, ...] = ()
+    grid_text: str | None = None
 
     @property
     def schema(self) -> sql.Identifier:
@@ -66,6 +72,10 @@ class GeometrySql:
     def _transformed(self, geom: sql.Composable) -> sql.Composable:
         if self.geometry.crs.srid == self.grid_srid:
             return geom
+        if self.grid_text is not None:
+            return sql.SQL("{}.ST_Transform({}, {}, {})").format(
+                self.schema, geom, text_literal(self.geometry.crs.definition), text_literal(self.grid_text)
+            )
         return sql.SQL("{}.ST_Transform({}, {})").format(self.schema, geom, sql.Literal(self.grid_srid))
 
     def _labelled(self, stored: sql.Composable, geom: sql.Composable) -> sql.Composed:
@@ -78,6 +88,8 @@ class GeometrySql:
         """A lateral join that turns curves, and surfaces in space, into what the other steps can take; often empty."""
         if not self._needs_straightening:
             return sql.SQL("")
+        if self.geometry.is_geography:
+            return self._lateral(laid_out(self.source, self.schema))
         flat = sql.SQL(
             "(SELECT {s}.ST_Collect({s}.ST_MakePolygon({s}.ST_ExteriorRing({s}.ST_Force2D(part.geom))))"
             " FROM {s}.ST_Dump({g}) AS part)"
@@ -88,11 +100,16 @@ class GeometrySql:
         ).format(s=self.schema, g=self.source, solid=sql.Literal(sorted(_SOLID)), flat=flat)
         if self.geometry.type == "GEOMETRY":
             geom = self._labelled(self.source, geom)
+        return self._lateral(geom)
+
+    def _lateral(self, geom: sql.Composable) -> sql.Composed:
         # OFFSET 0 keeps the planner from pasting the expression into each place that uses it.
         return sql.SQL("\n    CROSS JOIN LATERAL (SELECT {} AS geom OFFSET 0) AS straight").format(geom)
 
     @property
     def _needs_straightening(self) -> bool:
+        if self.geometry.is_geography:
+            return self.geometry.is_sphere_shape
         return self.geometry.type == "GEOMETRY" or self.geometry.type in _CURVED | _SOLID
 
     @property
@@ -105,6 +122,8 @@ class GeometrySql:
         Only rows that reach beyond come here, and are made valid first: ST_ClipByBox2D fills the wrong side of some
         invalid polygons.
         """
+        if self.pieces:
+            return self._in_pieces(geom)
         if not self.geometry.crs.is_geographic or self.geometry.crs.srid == self.grid_srid:
             return geom
         return sql.SQL(
@@ -115,6 +134,47 @@ class GeometrySql:
             g=geom, s=self.schema, box=self.type("box2d"),
             world=sql.SQL("{}.ST_MakeEnvelope(-180, -90, 180, 90, {})").format(self.schema, sql.Literal(self.geometry.crs.srid)),
         )  # fmt: skip
+
+    def _in_pieces(self, geom: sql.Composable) -> sql.Composable:
+        """Cut where a piece of the layer's plane ends, and each part moved to where it belongs.
+
+        What a full turn or more is wide overlaps itself then, or has a seam: an area becomes one again.
+        """
+        inside = sql.SQL(" OR ").join(
+            sql.SQL("{} OPERATOR({}.@) {}").format(geom, self.schema, self._box(piece, "geometry"))
+            for piece in self.pieces
+            if piece.shift == 0
+        )
+        cut = sql.SQL(
+            "SELECT {s}.ST_Translate({s}.ST_ClipByBox2D(sound.geom, piece.box), piece.shift, 0) AS geom"
+            " FROM (SELECT {s}.ST_Force2D(CASE WHEN {s}.ST_IsValid({g}) THEN {g} ELSE {s}.ST_MakeValid({g}) END) AS geom OFFSET 0) AS sound,"
+            " (VALUES {pieces}) AS piece (box, shift)"
+        ).format(
+            s=self.schema, g=geom,
+            pieces=sql.SQL(", ").join(
+                sql.SQL("({}, {}::pg_catalog.float8)").format(self._box(piece, "box2d"), sql.Literal(piece.shift))
+                for piece in self.pieces
+            ),
+        )  # fmt: skip
+        joined = sql.SQL("{s}.ST_CollectionHomogenize({s}.ST_Collect(part.geom))").format(s=self.schema)
+        turn = max(piece.shift for piece in self.pieces)
+        if turn > 0 and not self.geometry.only_points:
+            joined = sql.SQL(
+                "CASE WHEN {s}.ST_Dimension({g}) = 2 AND {s}.ST_XMax({g}) - {s}.ST_XMin({g}) >= {turn}"
+                " THEN {s}.ST_UnaryUnion({joined}) ELSE {joined} END"
+            ).format(s=self.schema, g=geom, turn=sql.Literal(turn), joined=joined)
+        return sql.SQL(
+            "CASE WHEN {inside} THEN {g} ELSE (SELECT {joined} FROM ({cut}) AS part"
+            " WHERE NOT {s}.ST_IsEmpty(part.geom)) END"
+        ).format(s=self.schema, g=geom, inside=inside, joined=joined, cut=cut)
+
+    def _box(self, piece: Piece, kind: str) -> sql.Composed:
+        box = piece.box
+        if kind == "box2d":
+            text = f"BOX({box.xmin!r} {box.ymin!r},{box.xmax!r} {box.ymax!r})"
+            return sql.SQL("{}::{}").format(sql.Literal(text), self.type("box2d"))
+        edges = sql.SQL(", ").join(map(sql.Literal, (*box.as_list(), self.geometry.crs.srid)))
+        return sql.SQL("{}.ST_MakeEnvelope({})").format(self.schema, edges)
 
     def _shown_of_heavy(self) -> sql.Composed:
         """The geometry clipped to the tile, if the clip can be trusted, and simplified to half a pixel.

@@ -6,16 +6,17 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from psycopg import Connection, Cursor, sql
 from psycopg.errors import InternalError_ as InternalError
-from psycopg.errors import QueryCanceled
+from psycopg.errors import InvalidSqlStatementName, QueryCanceled
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from ..layers.identity import Identity
 from ..settings import SILENCE_S, Settings
-from .connection import Attempts, BoundedConnection, NoAnswer
+from .connection import Attempts, BoundedConnection, NoAnswer, was_cut
 from .conninfo import conninfo
 from .faults import translated
 
@@ -34,14 +35,27 @@ _LOCK_MS = 1000
 # The tile query's LATERAL steps see each row once; remembering them cost 3 µs a row (PostgreSQL 14 and later do).
 _SINCE_14 = {"enable_memoize": "off"}
 
+# What a transaction holds ends with it, but not locks that a function took for the session.
+_UNDO = "ROLLBACK; SELECT pg_catalog.pg_advisory_unlock_all()"
+
+_C = TypeVar("_C", bound=Connection[Any])
+
+HostPool = ConnectionPool[Any]
+"""A host application's pool: its connections may be of any class, with any rows."""
+
 
 class Pool:
-    """A psycopg pool for reading. It opens on first use: one opened before a fork would be shared by the workers."""
+    """A psycopg pool for reading. It opens on first use: one opened before a fork would be shared by the workers.
 
-    def __init__(self, settings: Settings) -> None:
-        self.transaction_pooling = settings.transaction_pooling
+    `lent` is a host application's pool, borrowed from in its place, and neither opened nor closed here. Its connections
+    carry the host's own session: all that Flagstone sets ends with the transaction, and nothing is prepared.
+    """
+
+    def __init__(self, settings: Settings, lent: HostPool | None = None) -> None:
+        self.transaction_pooling = settings.transaction_pooling or lent is not None
         self._settings = settings
-        self._conninfo = conninfo(settings)
+        self._lent = lent
+        self._conninfo = conninfo(settings) if lent is None else ""
         limit_ms = settings.statement_timeout_ms
         # Who waits behind ALTER TABLE or VACUUM FULL holds a connection and a thread for nothing.
         self._session = {**_SESSION, "statement_timeout": f"{limit_ms}ms", "lock_timeout": f"{min(limit_ms, _LOCK_MS)}ms"}
@@ -54,7 +68,7 @@ class Pool:
         self._lock = threading.Lock()
 
     def open(self) -> ConnectionPool[BoundedConnection]:
-        """The open pool; opening it connects in the background and does not wait."""
+        """The open pool of our own; opening it connects in the background and does not wait."""
         with self._lock:
             if self._pool is None:
                 settings = self._settings
@@ -77,8 +91,13 @@ class Pool:
                 self._pool = pool
             return self._pool
 
+    @property
+    def is_lent(self) -> bool:
+        """Whether the connections are those of a host application's pool."""
+        return self._lent is not None
+
     def close(self) -> None:
-        """Close every connection; the next use opens the pool again."""
+        """Close every connection of our own; the next use opens the pool again."""
         with self._lock:
             pool, self._pool = self._pool, None
         if pool is not None:
@@ -91,8 +110,7 @@ class Pool:
             connection.execute("SELECT 1")
 
     def _configure(self, connection: BoundedConnection) -> None:
-        info = connection.info
-        self.database = f"{info.host}:{info.port}/{info.dbname}"
+        self._see(connection)
         connection.autocommit = True
         connection.prepare_threshold = None if self.transaction_pooling else 5
         # Each tile statement of a layer, grid and column set is one; the default of 100 would evict them in turn.
@@ -100,6 +118,10 @@ class Pool:
         if not self.transaction_pooling:
             connection.execute("SET default_transaction_read_only = on")
             connection.execute(self._set_config(connection, local=False))
+
+    def _see(self, connection: Connection[Any]) -> None:
+        info = connection.info
+        self.database = f"{info.host}:{info.port}/{info.dbname}"
 
     def _set_config(self, connection: Connection[TupleRow], *, local: bool, **others: str) -> sql.Composed:
         values = self._session | (_SINCE_14 if connection.info.server_version >= 140_000 else {}) | others
@@ -115,13 +137,18 @@ class Pool:
 
         `until` (of time.monotonic) bounds the wait for one; after it there is none.
         """
+        if self._lent is not None:
+            with translated(what), self._of_the_host(self._lent, until) as connection:
+                yield connection
+            return
         with translated(what):
             pool = self.open()
             connection = self._whole(pool, until)
             try:
                 yield connection
-            except InternalError:
+            except (InternalError, InvalidSqlStatementName):
                 # After PostGIS has failed to make a projection, the next good transform of the same session fails too.
+                # And where a function threw away what was prepared, psycopg does not know it.
                 connection.close()
                 raise
             except NoAnswer:
@@ -132,19 +159,35 @@ class Pool:
                 connection.patience_s = self._limit_s + SILENCE_S
                 pool.putconn(connection)
 
-    def _whole(self, pool: ConnectionPool[BoundedConnection], until: float | None) -> BoundedConnection:
+    @contextmanager
+    def _of_the_host(self, lent: HostPool, until: float | None) -> Iterator[BoundedConnection]:
+        """A connection of the host's pool while the block runs."""
+        connection = self._whole(lent, until)
+        try:
+            if not self.database:
+                self._see(connection)
+            with BoundedConnection.around(connection, self._limit_s + SILENCE_S) as view:
+                yield view
+        except InternalError:
+            connection.close()  # as below
+            raise
+        finally:
+            lent.putconn(connection)
+
+    def _whole(self, pool: ConnectionPool[_C], until: float | None) -> _C:
         """A connection of the pool that was not cut while it lay there, as all are when the database was restarted."""
+        usual = self._settings.pool_timeout_ms / 1000
         while True:
-            left = pool.timeout if until is None else min(pool.timeout, until - time.monotonic())
+            left = usual if until is None else min(usual, until - time.monotonic())
             if left <= 0:
                 raise QueryCanceled("the request's time is over")
             try:
                 connection = pool.getconn(left)
             except PoolTimeout as error:
-                if self._attempts.are_in_vain(pool.timeout / 2):
+                if self._attempts.are_in_vain(usual / 2):
                     raise NoAnswer("no connection could be made") from error
                 raise
-            if not connection.was_cut():
+            if not was_cut(connection):
                 return connection
             connection.close()
             pool.putconn(connection)
@@ -168,12 +211,13 @@ class Pool:
             others["statement_timeout"] = f"{timeout_ms}ms"
             connection.patience_s = timeout_ms / 1000 + SILENCE_S
         try:
-            connection.execute("BEGIN READ ONLY")
+            # Not prepared: a function may have thrown away what is, and this has to work always.
+            connection.execute("BEGIN READ ONLY", prepare=False)
             connection.execute(self._set_config(connection, local=True, **others))
             yield
         finally:
             if not connection.closed:
-                connection.execute("ROLLBACK")
+                connection.execute(_UNDO if self._lent is None else "ROLLBACK", prepare=False)
             connection.patience_s = usual
 
 

@@ -123,6 +123,8 @@ class LayerBuilder:
                 attribution=said.attribution,
                 estimated_rows=relation.estimated_rows,
                 declared_bounds=said.bounds,
+                comment=said.entry,
+                tilejson_members=said.members,
                 has_ctid=relation.has_ctid,
                 runs_code=runs_code or (view is not None and view.runs_code),
                 definition=relation.definition if view is None else view.definition,

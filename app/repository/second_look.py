@@ -44,8 +44,7 @@ class SecondLook:
         """
         failure = self._failure(error.digest)
         catalog = self._newest(failure)
-        layer = catalog.find(error.layer_id, who)
-        if layer is None or layer.digest != error.digest:
+        if error.digest not in catalog.digests(error.layer_id, who):
             return again()
         if failure.catalog() is catalog:
             raise error

@@ -10,10 +10,15 @@ from ..layers.crs import length_in_layer, search_boxes
 from ..layers.layer import RowLayer
 from ..layers.request import LayerRequest
 from ..layers.tile import Tile
+from ..layers.world import turned
 
 PIXELS = 512
 """Pixels along the edge of a tile on the screen; half of one is the tolerance of simplification."""
 _WIDEST_ON_SPHERE = 90.0
+_WIDEST_BUFFER = 2**29
+"""Units around a tile to which geometry is cut that is not to be cut at the tile: MVT has 32 bits for a coordinate."""
+_FARTHEST = Bounds(-1e30, -1e30, 1e30, 1e30)
+"""A box that cuts nothing."""
 
 
 class Way(StrEnum):
@@ -27,10 +32,17 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A way, and its boxes: two where the tile crosses ±180 in the layer's CRS, none for `EVERY_ROW`."""
+    """A way, and its boxes: two where the tile crosses ±180 in the layer's CRS, none for `EVERY_ROW`.
+
+    `around` are the same boxes a turn further east and west, where the layer has rows there; `comes_round` says that it
+    has. `grid_srid` is the database's number of the grid's CRS, 0 where it has none.
+    """
 
     way: Way
     boxes: tuple[Bounds, ...] = ()
+    around: tuple[Bounds, ...] = ()
+    comes_round: bool = False
+    grid_srid: int = 0
 
     @property
     def clips(self) -> bool:
@@ -38,28 +50,43 @@ class Search:
         return self.way in (Way.INDEX, Way.CAST) and len(self.boxes) == 1
 
     @property
-    def shape(self) -> tuple[Way, int]:
+    def shape(self) -> tuple[Way, int, int, bool, int]:
         """What of it decides the statement's text."""
-        return self.way, len(self.boxes)
+        return self.way, len(self.boxes), len(self.around), self.comes_round, self.grid_srid
+
+    @property
+    def searched(self) -> dict[str, Bounds]:
+        """Its boxes by the names that the statement has for them."""
+        names = ("search", *(f"search{number}" for number in range(2, 9)))
+        return dict(zip(names, (*self.boxes, *self.around), strict=False))
 
 
-def search(request: LayerRequest, layer: RowLayer, tile: Tile) -> Search:
+def search(
+    request: LayerRequest, layer: RowLayer, tile: Tile, *, comes_round: bool = False, grid_srid: int | None = None
+) -> Search:
     """The search for one layer of a tile.
+
+    `comes_round` says that it has rows beyond the edges of its world, which belong on the other side. `grid_srid` is
+    the database's number of the grid's CRS, where it is not EPSG's.
 
     Where no box of the layer's CRS is certain (a wide tile and a projection made for a small area), rows are
     transformed to be judged: the limit must take the first rows of the tile, not of the table.
     """
     grid = request.grid
     buffered = grid.buffered(tile, request.buffer / request.resolution)
+    srid = grid.crs.srid if grid_srid is None else grid_srid
     boxes = search_boxes(buffered, grid.crs, layer.geometry.crs)
     if EVERYWHERE not in boxes:
         # A box on the sphere has great circles for edges; a wide one is not the box that is meant.
         wide = layer.geometry.is_geography and any(max(b.width, b.height) > _WIDEST_ON_SPHERE for b in boxes)
-        return Search(Way.CAST if wide else Way.INDEX, boxes)
+        around = [each for box in boxes for each in turned(box, layer.geometry.crs)] if comes_round else ()
+        return Search(Way.CAST if wide else Way.INDEX, boxes, tuple(around), comes_round, srid)
     rows = layer.estimated_rows
-    if grid.is_whole(tile.z) or (rows is not None and rows < request.limit / 2):
-        return Search(Way.EVERY_ROW)
-    return Search(Way.TRANSFORM, (buffered,))
+    # What is not cut is drawn wherever it lies, so only rows that meet the tile may come.
+    few = request.clip and rows is not None and rows < request.limit / 2
+    if grid.is_whole(tile.z) or few:
+        return Search(Way.EVERY_ROW, (), (), comes_round, srid)
+    return Search(Way.TRANSFORM, (buffered,), (), comes_round, srid)
 
 
 def parameters(request: LayerRequest, layer: RowLayer, tile: Tile, found: Search) -> dict[str, object]:
@@ -70,17 +97,18 @@ def parameters(request: LayerRequest, layer: RowLayer, tile: Tile, found: Search
         "envelope": _box2d(box),
         "limit": request.limit,
         "resolution": request.resolution,
-        "buffer": request.buffer,
+        "buffer": request.buffer if request.clip or layer.geometry.only_points else _WIDEST_BUFFER,
         "name": request.mvt_name,
     }
-    srid = grid.crs.srid if found.way is Way.TRANSFORM else crs.srid
+    srid = found.grid_srid if found.way is Way.TRANSFORM else crs.srid
     on_sphere = found.way is Way.INDEX and layer.geometry.is_geography
-    for name, searched in zip(("search", "search2"), found.boxes, strict=False):
+    for name, searched in found.searched.items():
         values[name] = _polygon(searched, srid, densify=on_sphere)
     if not layer.geometry.only_points:
-        values["tolerance"] = length_in_layer(box.width / PIXELS / 2, box, grid.crs, crs)
+        # The flags change values, not the text: all requests of a layer share its statements.
+        values["tolerance"] = length_in_layer(box.width / PIXELS / 2, box, grid.crs, crs) if request.simplify else 0.0
         if found.clips:
-            values.update(_clip(found.boxes[0], crs.srid))
+            values.update(_clip(found.boxes[0] if request.clip else _FARTHEST, crs.srid))
     return values
 
 

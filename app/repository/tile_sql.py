@@ -19,14 +19,17 @@ from ..layers.column import Cast, Column
 from ..layers.layer import RowLayer
 from ..layers.order import SortKey
 from ..layers.request import LayerRequest
+from ..layers.sql_layer import SqlTileLayer
+from ..layers.world import pieces
 from .filter_sql import Condition
 from .geometry_sql import GeometrySql
 from .identifier import identifier
+from .json_sql import closed_value, opened_objects
 from .postgis import PostGIS
-from .rows import rows_of
+from .rows import rows_of, statement_of
 from .tile_search import Search, Way
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same rows give other bytes; part of the cache key."""
 
 _EXTENT = sql.SQL("%(resolution)s::pg_catalog.int4")
@@ -37,6 +40,8 @@ class Names:
 
     geometry: str
     feature_id: str
+    opened: str
+    """The keys and values of all objects that are opened."""
     row: str
     """The whole row that is encoded: PostgreSQL takes a bare name for a column first."""
 
@@ -49,7 +54,7 @@ class Names:
                 name += "_"
             return name
 
-        return cls(free("~geometry"), free("~id"), free("~row"))
+        return cls(free("~geometry"), free("~id"), free("~open"), free("~row"))
 
 
 def tile_query(
@@ -57,7 +62,7 @@ def tile_query(
 ) -> sql.Composed:
     """The statement for one layer, as the request's identity may read it, in the request's grid.
 
-    `condition` is what the request's filter says. Of the search only the way and the number of boxes are in the text. Parameters: `search` and `search2` (geometry),
+    `condition` is what the request's filter says. Of the search only its shape is in the text. Parameters: `search`, `search2` and so on (geometry),
     `clip` (box2d), `clip_geometry` and `corner1` to `corner4` (geometry), `tolerance` (units of the layer's CRS),
     `envelope` (box2d in the grid's CRS), `limit`, `resolution`, `buffer`, `name`; and those of the condition.
     """
@@ -81,12 +86,19 @@ FROM features AS {row}
     )
 
 
+def sql_tile(layer: SqlTileLayer, postgis: PostGIS) -> bytes:
+    """The statement for a layer whose registered statement makes the tile itself: its first row is the tile."""
+    return sql.SQL("SELECT tile.body, false FROM (\n{}\n) AS tile (body) LIMIT 1").format(
+        statement_of(layer, postgis.schema)
+    ).as_bytes(None)
+
+
 class _Clauses:
     def __init__(
         self, request: LayerRequest, layer: RowLayer, search: Search, condition: Condition | None, postgis: PostGIS
     ) -> None:
         self.layer = layer
-        self.rows = rows_of(layer)
+        self.rows = rows_of(layer, [name for name, _ in request.arguments], postgis.schema)
         self.identity = request.identity
         self.columns = request.columns
         self.order = request.order
@@ -97,7 +109,13 @@ class _Clauses:
         self.geometry = layer.geometry
         self.id_column = layer.id_column_for(request.identity) if postgis.has_feature_ids else None
         stored = identifier("candidates", self.names.geometry)
-        self.drawing = GeometrySql(layer.geometry, stored, request.grid.crs.srid, search.clips, postgis)
+        grid = request.grid.crs
+        self.drawing = GeometrySql(
+            layer.geometry, stored, search.grid_srid, search.clips, postgis,
+            # Shapes on the sphere are laid out beyond ±180 where they cross it.
+            pieces=pieces(layer.geometry.crs, grid, comes_round=search.comes_round or layer.geometry.is_sphere_shape),
+            grid_text=None if search.grid_srid else grid.definition,
+        )  # fmt: skip
 
     # --- candidates ---------------------------------------------------------------------------------------------
 
@@ -147,7 +165,7 @@ class _Clauses:
                 judged = self.drawing.whole(self._source_geometry())
         conditions = [
             sql.SQL("{} OPERATOR({}.&&) {}").format(judged, self.schema, self.drawing.parameter(name, kind))
-            for name in ("search", "search2")[: len(self.search.boxes)]
+            for name in self.search.searched
         ]
         return sql.SQL("({})").format(sql.SQL(" OR ").join(conditions))
 
@@ -163,7 +181,8 @@ class _Clauses:
         else:
             # Rows that are equal in all of this are equal in the tile too, so their order does not matter.
             keys.append(sql.SQL("{}.ST_AsBinary({})").format(self.schema, self._source_geometry()))
-            keys += [sql.SQL("source.{}::pg_catalog.text").format(identifier(c.name)) for c in self.columns]
+            # Not by the column's own collation, to which different texts may be equal.
+            keys += [sql.SQL('source.{}::pg_catalog.text COLLATE pg_catalog."C"').format(identifier(c.name)) for c in self.columns]
         return sql.SQL(", ").join(keys)
 
     def _sorted(self, key: SortKey) -> sql.Composed:
@@ -186,6 +205,10 @@ class _Clauses:
             yield identifier("candidates", self.names.feature_id)
         for column in self.columns:
             yield sql.SQL("{} AS {}").format(_served(column), identifier(column.name))
+        opened = [column for column in self.columns if column.cast is Cast.OPEN]
+        if opened:
+            taken = [self.geometry.name, *(column.name for column in self.layer.columns)]
+            yield sql.SQL("{} AS {}").format(opened_objects(opened, taken), identifier(self.names.opened))
 
     # --- result -------------------------------------------------------------------------------------------------
 
@@ -211,6 +234,8 @@ def _served(column: Column) -> sql.Composed:
     """The column's value as one of the types that MVT has."""
     value = identifier("candidates", column.name)
     match column.cast:
+        case Cast.OPEN:
+            return closed_value(value)
         case Cast.AS_IS:
             # A domain over integer is an integer; ST_AsMVT looks at the type's own oid and would make it text.
             return sql.SQL("{}::{}").format(value, identifier("pg_catalog", column.base_type))

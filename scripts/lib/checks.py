@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     try:
         _prepare()
         failed = [] if for_pytest else [name for name, module, *rest in _LINTERS if _run(name, module, *rest) != 0]
-        code = _run("pytest", "pytest", *(for_pytest or _WHOLE_SUITE))
+        code = _run("pytest", "pytest", *(for_pytest or _whole_suite()))
     except child.Stopped as stopped:
         return stopped.exit_code
     except progress.Failed as failure:
@@ -41,6 +41,12 @@ def main(arguments: list[str]) -> int:
 
 _LINTERS = (("ruff", "ruff", "check", "."), ("mypy", "mypy"))
 _WHOLE_SUITE = ("--cov=app", "--cov-report=term:skip-covered")
+_SIDE_BY_SIDE = ("--numprocesses=2", "--dist=loadfile")
+"""Each process starts a PostgreSQL of its own; on one server that is given, the roles of two would meet."""
+
+
+def _whole_suite() -> tuple[str, ...]:
+    return _WHOLE_SUITE if "TEST_DATABASE_URL" in os.environ else (*_WHOLE_SUITE, *_SIDE_BY_SIDE)
 
 
 def _prepare() -> None:

@@ -35,11 +35,15 @@ def works() -> bool:
 
 
 def have_node_modules() -> bool:
-    """Whether node_modules holds the MapLibre that package-lock.json pins."""
-    name = "node_modules/maplibre-gl"
-    wanted = json.loads((CHECKOUT / "package-lock.json").read_text())["packages"][name]["version"]
-    described = CHECKOUT / name / "package.json"
-    return described.is_file() and bool(json.loads(described.read_text())["version"] == wanted)
+    """Whether node_modules holds the MapLibre, and the OpenLayers of the tests, that package-lock.json pins."""
+    pinned = json.loads((CHECKOUT / "package-lock.json").read_text())["packages"]
+    names = [f"node_modules/{name}" for kind in ("dependencies", "devDependencies") for name in pinned[""].get(kind, {})]
+    return all(_version(name) == pinned[name]["version"] for name in names)
+
+
+def _version(module: str) -> str | None:
+    described = CHECKOUT / module / "package.json"
+    return str(json.loads(described.read_text())["version"]) if described.is_file() else None
 
 
 def make_node_modules() -> str | None:

@@ -44,6 +44,25 @@ def ask(url: str, path: str, headers: Mapping[str, str] | None = None, method: s
         connection.close()
 
 
+def configuration(app_port: int, listen: int, *changes: tuple[str, str], with_prefix: bool = False) -> str:
+    """deploy/nginx.conf for ports and places of this machine; RuntimeError where it has no such line any more."""
+    text = (DEPLOY / "nginx.conf").read_text()
+    if with_prefix:
+        text = text[: text.index("\nserver {")] + "\n" + (DEPLOY / "nginx-prefix.conf").read_text()
+    for old, new in (
+        ("listen 80;", f"listen 127.0.0.1:{listen};"),
+        ("server 127.0.0.1:8081;", f"server 127.0.0.1:{app_port};"),
+        ("proxy_cache_path /var/cache/nginx/flagstone", "proxy_cache_path cache"),
+        ("access_log /var/log/nginx/access.log", "access_log flagstone.log"),
+        ("include flagstone-proxy.conf;", f"include {DEPLOY}/nginx-proxy.conf;"),
+        *changes,
+    ):
+        if old not in text:
+            raise RuntimeError(f"deploy/nginx.conf no longer has {old!r}")
+        text = text.replace(old, new)
+    return text
+
+
 class Proxy:
     """Starts nginx with the files of deploy/, their ports and places changed, and lines where a test asks for it."""
 
@@ -52,17 +71,4 @@ class Proxy:
 
     def __call__(self, app: Gunicorn, *changes: tuple[str, str], with_prefix: bool = False) -> Nginx:
         listen = port.free()
-        text = (DEPLOY / "nginx.conf").read_text()
-        if with_prefix:
-            text = text[: text.index("\nserver {")] + "\n" + (DEPLOY / "nginx-prefix.conf").read_text()
-        for old, new in (
-            ("listen 80;", f"listen 127.0.0.1:{listen};"),
-            ("server 127.0.0.1:8081;", f"server 127.0.0.1:{app.port};"),
-            ("proxy_cache_path /var/cache/nginx/flagstone", "proxy_cache_path cache"),
-            ("access_log /var/log/nginx/access.log", "access_log flagstone.log"),
-            ("include flagstone-proxy.conf;", f"include {DEPLOY}/nginx-proxy.conf;"),
-            *changes,
-        ):
-            assert old in text, f"nginx.conf no longer has {old!r}"
-            text = text.replace(old, new)
-        return self._start(text, listen)
+        return self._start(configuration(app.port, listen, *changes, with_prefix=with_prefix), listen)

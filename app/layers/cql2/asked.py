@@ -1,0 +1,49 @@
+"""`filter`, `filter-lang` and `filter-crs` of a request, and filters of the configuration."""
+
+from __future__ import annotations
+
+from ...errors import BadParameter
+from ..identity import Identity
+from ..layer import RowLayer
+from ..parameters import Arguments, only, shown
+from . import from_json, from_text
+from .checking import checked
+from .syntax import FilterError, Syntax
+from .systems import CRS84, asked_system
+from .tree import Expression
+
+TEXT = "cql2-text"
+JSON = "cql2-json"
+
+
+def asked_filter(layer: RowLayer, arguments: Arguments, identity: Identity) -> Expression | None:
+    """The condition that a request puts on a layer's rows; None where it puts none. BadParameter says where it is wrong.
+
+    Only columns that the identity may read can be named: who may not read a column must not learn of it from a filter.
+    """
+    text = only(arguments, "filter")
+    if not text:
+        return None
+    # An empty parameter is one that a form left out.
+    language, crs = only(arguments, "filter-lang") or None, only(arguments, "filter-crs")
+    if language not in (None, TEXT, JSON):
+        raise BadParameter("filter-lang", f"filter-lang must be {TEXT} or {JSON}, not {shown(language)}.")
+    system = asked_system(crs, layer.geometry.crs) if crs else CRS84
+    try:
+        return checked(_read(text, language), layer, layer.columns_for(identity), system)
+    except FilterError as error:
+        raise BadParameter("filter", f"filter, {error}") from None
+
+
+def parse_for(layer: RowLayer, text: str, lang: str | None = None) -> Expression:
+    """A filter of the configuration, on any column of the layer, coordinates in CRS84. FilterError says where it is wrong."""
+    if lang not in (None, TEXT, JSON):
+        raise FilterError("character 1", f"the language must be {TEXT} or {JSON}, not {shown(lang)}.")
+    return checked(_read(text, lang), layer, layer.columns)
+
+
+def _read(text: str, language: str | None) -> Syntax:
+    """Where no language is given, what begins with a brace is JSON: no text does."""
+    if language == JSON or (language is None and text.lstrip().startswith("{")):
+        return from_json.read(text)
+    return from_text.read(text)
