@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -47,6 +48,15 @@ def test_detail_has_what_pg_tileserv_tells(app: Flask) -> None:
     properties = {each["name"]: each for each in detail["properties"]}
     assert properties["name"]["type"] == "text"
     assert set(properties["name"]) == {"name", "type", "description"}
+
+
+def test_tile_address_of_a_statement_answers_at_once(make_app: MakeApp, sample_database: str, tmp_path: Path) -> None:
+    (tmp_path / "near.sql").write_text("SELECT id, geom FROM sample.liechtenstein_roads")
+    app = make_app(sample_database, FLAGSTONE_SQL_DIRECTORY=str(tmp_path))
+    address: str = get(app, "/near.json").json["tileurl"]  # type: ignore[index]  # a layer's detail is an object
+    for name, value in (("z", "10"), ("x", "539"), ("y", "359")):
+        address = address.replace(f"{{{name}}}", value)
+    assert set(decoded(get(app, address.removeprefix("http://localhost")))) == {"near"}
 
 
 @pytest.mark.parametrize("suffix", ["pbf", "mvt"])

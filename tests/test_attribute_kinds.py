@@ -57,6 +57,23 @@ def test_tilejson_and_table_document_state_what_the_tile_holds(app: Flask) -> No
     assert {each["name"]: each["served"] for each in table["properties"]} == expected
 
 
+def test_a_number_that_no_double_holds_does_not_keep_its_tile_from_being_made(database: str, make_app: MakeApp) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute("CREATE DOMAIN amount AS numeric")
+        connection.execute("CREATE TABLE sums (id int PRIMARY KEY, n numeric, d amount, p numeric(6,2), geom geometry(Point, 4326))")
+        numbers = ["1e400", "-1e400", "1e-400", "NaN", "-Infinity", "0", "-2.5", "1.7976931348623157e308", "5e-324", None]
+        for number, value in enumerate(numbers):
+            connection.execute("INSERT INTO sums VALUES (%s, %s, %s, 12.25, 'SRID=4326;POINT(9 47)')", (number, value, value))
+    app = make_app(database)
+    rows = {each["properties"]["id"]: each["properties"] for each in features(app, "/tiles/sums/0/0/0")}
+    assert {row["p"] for row in rows.values()} == {12.25}
+    expected = ["inf", "-inf", "0.0", "nan", "-inf", "0.0", "-2.5", "1.7976931348623157e+308", "5e-324"]
+    for column in ("n", "d"):
+        assert [str(rows[number][column]) for number in range(9)] == expected
+        assert column not in rows[9]
+    assert {each["properties"]["id"] for each in features(app, "/tiles/sums/0/0/0?filter=n%20%3E%201")} == {0, 3, 7}
+
+
 @pytest.mark.parametrize("how", ["setting", "comment"])
 def test_numeric_may_be_text_with_all_its_digits(dsn: str, make_app: MakeApp, how: str) -> None:
     settings = {"FLAGSTONE_NUMERIC_AS": "text"} if how == "setting" else {}

@@ -161,6 +161,13 @@ def test_what_cannot_be_used_is_ignored_and_told(commented: Any, make_app: MakeA
     assert any("the comment of public.t: the value of " in notice for notice in catalog_of(dsn).notices)
 
 
+@pytest.mark.parametrize("document", ['{"columns": ["n"],}', "{\"filter\": \"n = 'x'\"", ' {"hidden": True}'])
+def test_broken_json_that_keeps_something_from_the_map_keeps_the_layer(commented: Any, document: str) -> None:
+    catalog = catalog_of(commented(document))
+    assert not catalog.layers
+    assert "cannot be used" in reasons(catalog)["public.t"]
+
+
 @pytest.mark.parametrize("document", [{"columns": "name"}, {"columns": [1]}, {"filter": 5}, {"filter": []}, {"hidden": "yes"}, {"hidden": 1}])
 def test_what_is_meant_to_keep_something_from_the_map_must_be_usable(commented: Any, document: dict[str, Any]) -> None:
     catalog = catalog_of(commented(document))

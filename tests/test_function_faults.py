@@ -19,7 +19,8 @@ from tests.tile_decoding import decoded, get
 
 STATE = (
     "SELECT current_setting('default_transaction_read_only'), current_setting('statement_timeout'), current_setting('TimeZone'), "
-    "current_setting('search_path'), current_setting('transaction_read_only'), (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory')"
+    "current_setting('search_path'), current_setting('transaction_read_only'), (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'), "
+    "(SELECT count(*) FROM pg_prepared_statements WHERE from_sql)"
 )
 
 
@@ -46,7 +47,7 @@ class TestWriting:
             assert connection.execute("SELECT count(*), to_regclass('hunter2'), (SELECT is_called FROM counter) FROM places").fetchone() == (2, None, False)
         assert get(app, f"/tiles/plain/{TILE}").status_code == 200
 
-    @pytest.mark.parametrize("how", ["settings", "lock", "deallocate", "rewrite", "raise"])
+    @pytest.mark.parametrize("how", ["settings", "lock", "deallocate", "prepare", "rewrite", "raise"])
     def test_the_next_request_on_its_connection_is_unharmed(self, app: Flask, how: str) -> None:
         get(app, f"/tiles/places/{TILE}")
         pool = app.extensions["flagstone"].pool

@@ -238,6 +238,17 @@ SELECT :n AS n, :d AS d, :b AS b, :u AS u, :j AS j, :l AS l, :s AS s, :t AS t, :
     assert "t" not in good
 
 
+def test_what_one_login_may_read_is_kept_apart_from_what_another_may(login: Login, squares: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.sql").write_text("SELECT id, geom FROM squares")
+    (tmp_path / "made.sql").write_text("SELECT ST_AsMVT(s.*) FROM squares AS s")
+    reader = login(squares, "reader", "GRANT SELECT ON squares TO reader")
+    digests = [
+        {layer.id: layer.digest for layer in catalog_of(dsn, FLAGSTONE_SQL_DIRECTORY=str(tmp_path)).layers} for dsn in (squares, reader)
+    ]
+    assert digests[0].keys() == digests[1].keys() == {"rows", "made", "public.squares"}
+    assert not digests[0].items() & digests[1].items()
+
+
 def test_equal_tiles_have_one_key_and_others_another(sql_app: Callable[..., Flask]) -> None:
     app = sql_app(n="-- parameter: n integer = 1\nSELECT :n AS n, ST_Centroid(:bounds) AS geom")
     assert [attributes(app, f"/tiles/n/0/0/0{q}") for q in ("", "?n=1", "?n=2", "?n=%2B1")] == [

@@ -59,8 +59,9 @@ class TestSilence:
             proxy.dsn(places), CACHE_TYPE="NullCache", FLAGSTONE_STATEMENT_TIMEOUT_MS="400", FLAGSTONE_POOL_TIMEOUT_MS="500",
             FLAGSTONE_POOL_MIN_SIZE="4", FLAGSTONE_POOL_SIZE="4", FLAGSTONE_CATALOG_INTERVAL_S="0",
         )  # fmt: skip
-        app.extensions["flagstone"].catalog.catalog()
+        # Before the catalog, which waits for a connection no longer than a tile does.
         app.extensions["flagstone"].pool.open().wait(10)
+        app.extensions["flagstone"].catalog.catalog()
         assert len(features(app, f"/tiles/places/{TILE}")) == 1
         return app
 

@@ -36,7 +36,7 @@ _NO_HASH = bytes(_HASH_BYTES)
 _HASH = re.compile(r"[0-9a-f]{32}")
 _MEDIA_TYPE = re.compile(r"[a-z]{1,30}/[a-z0-9][a-z0-9.+-]{0,80}")
 _OPAQUE = re.compile(r"[!\x23-\x2b\x2d-\x7e]{1,200}")
-"""What a tag may be made of (RFC 9110 §8.8.3), without the quotes around it, and without the comma that divides a list of tags."""
+"""What a tag may be made of (RFC 9110 §8.8.3), without the quotes around it and the comma that divides a list of tags."""
 
 
 class Entry(NamedTuple):

@@ -74,6 +74,7 @@ def detail(
         "bounds": box.as_list(),
         "minzoom": zooms[0],
         "maxzoom": zooms[1],
-        "tileurl": addresses.pg_tileserv_tiles([layer.id]),
+        # An id without a schema is a source of Martin's at that address.
+        "tileurl": addresses.pg_tileserv_tiles([layer.id]) if layer.schema else f"{addresses.tiles([layer.id])}.pbf",
         "sourcelayer": Manner.PG_TILESERV.mvt_name(Member(layer.id, layer), settings, composite=False),
     }

@@ -12,6 +12,8 @@ from .bounds import WORLD, Bounds
 LOWEST_ZOOM, HIGHEST_ZOOM = -30, 30
 _LONGEST_TEXT = 20_000
 _MOST_NAMES = 2000
+NARROWING = frozenset({"columns", "filter", "hidden"})
+"""Keys that keep something from the map: where one cannot be understood, nothing of its layer is served."""
 
 
 def lonlat_bounds(value: Any) -> Bounds | None:

@@ -139,7 +139,8 @@ class SqlTileLayer(Layer):
         return ()
 
     def _definition(self) -> tuple[Any, ...]:
-        return (*super()._definition(), self.declared.sql, self.arguments, self.crs)
+        # Whose rights it is read with: two logins of one database may share a cache.
+        return (*super()._definition(), self.login, self.declared.sql, self.arguments, self.crs)
 
 
 def _check_id(layer_id: str) -> None:

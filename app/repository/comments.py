@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..layers.bounds import Bounds
-from ..layers.layer_entry import CommentEntry, LayerEntry
+from ..layers.layer_entry import NARROWING, CommentEntry, LayerEntry
 
 _MOST_BYTES = 20_000
 """Of the members that go into TileJSON: each map that is opened loads them."""
@@ -32,12 +32,12 @@ class Comment(NamedTuple):
 
 
 def parse(text: str | None) -> Comment:
-    """A JSON object's members; everything else, broken JSON too, is a description."""
+    """A JSON object's members; everything else is a description, broken JSON too, unless it seems to keep something back."""
     if text is None or not text.strip():
         return Comment()
     document = _json_object(text)
     if document is None:
-        return Comment(description=text.strip())
+        return Comment(description=text.strip(), entry=_broken(text))
     words = {name: _text(document, name) for name in LayerEntry.WORDS}
     words["title"] = words["title"] or _text(document, "name")
     others = {name: value for name, value in document.items() if name not in LayerEntry.WORDS}
@@ -48,6 +48,12 @@ def parse(text: str | None) -> Comment:
         entry=entry if entry.said or entry.unusable else None,
         members=_members(document),
     )
+
+
+def _broken(text: str) -> CommentEntry | None:
+    """What a text that begins as JSON does, and is none, was to keep from the map: nobody can say any more which part."""
+    named = tuple(name for name in sorted(NARROWING) if f'"{name}"' in text)
+    return CommentEntry(unusable=named) if named and text.lstrip().startswith("{") else None
 
 
 def members(text: str | None) -> dict[str, Any]:

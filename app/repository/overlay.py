@@ -13,7 +13,7 @@ from typing import Any
 from ..layers.bounds import Bounds
 from ..layers.composite import Composite
 from ..layers.layer import Layer, RowLayer
-from ..layers.layer_entry import LayerEntry
+from ..layers.layer_entry import NARROWING, LayerEntry
 from ..layers.layers_file import CompositeEntry, LayersFile, MemberEntry, entry_of
 from ..layers.names import nearest
 from ..layers.relation import RelationLayer
@@ -24,7 +24,6 @@ from .narrowing import Narrowing, Unusable
 
 _MOST_MISSING = 20
 """Of a file that belongs to another database, so many layers are told one by one."""
-_NARROWING = frozenset({"filter", "columns", "hidden"})
 
 
 def configured(catalog: Catalog, file: LayersFile, where: str, settings: Settings, *, complete: bool) -> Catalog:
@@ -88,7 +87,7 @@ class _Overlay:
     def _note_unusable(self, layer: Layer, entry: LayerEntry) -> None:
         """Members of the comment that the file does not overrule: those that keep something from the map must be right."""
         unusable = [name for name in (layer.comment.unusable if layer.comment else ()) if name not in entry.said]
-        if _NARROWING.intersection(unusable):
+        if NARROWING.intersection(unusable):
             raise Unusable(f"its comment has an unusable value for {', '.join(unusable)}")
         if unusable:
             self.notices.append(f"the comment of {layer.id}: the value of {', '.join(unusable)} cannot be used")

@@ -35,8 +35,10 @@ _LOCK_MS = 1000
 # The tile query's LATERAL steps see each row once; remembering them cost 3 µs a row (PostgreSQL 14 and later do).
 _SINCE_14 = {"enable_memoize": "off"}
 
-# What a transaction holds ends with it, but not locks that a function took for the session.
+# What a transaction holds ends with it, but not locks that a function took for the session, nor what it prepared.
 _UNDO = "ROLLBACK; SELECT pg_catalog.pg_advisory_unlock_all()"
+# psycopg forgets with a ROLLBACK what it prepared. Behind PgBouncer other clients' statements lie on the same connection.
+_UNDO_ON_OUR_OWN = f"{_UNDO}; DEALLOCATE ALL"
 
 _C = TypeVar("_C", bound=Connection[Any])
 
@@ -63,6 +65,7 @@ class Pool:
         self.tile_limit_s = settings.tile_limit_s
         self.database = ""
         """Where the connections lead, as `host:port/database`; known once there was one. Part of every cache key."""
+        self._undo = "ROLLBACK" if lent is not None else _UNDO if self.transaction_pooling else _UNDO_ON_OUR_OWN
         self._attempts = Attempts()
         self._pool: ConnectionPool[BoundedConnection] | None = None
         self._lock = threading.Lock()
@@ -213,11 +216,11 @@ class Pool:
         try:
             # Not prepared: a function may have thrown away what is, and this has to work always.
             connection.execute("BEGIN READ ONLY", prepare=False)
-            connection.execute(self._set_config(connection, local=True, **others))
+            connection.execute(self._set_config(connection, local=True, **others), prepare=False)
             yield
         finally:
             if not connection.closed:
-                connection.execute(_UNDO if self._lent is None else "ROLLBACK", prepare=False)
+                connection.execute(self._undo, prepare=False)
             connection.patience_s = usual
 
 

@@ -57,12 +57,13 @@ def _call(layer: RowFunctionLayer, given: Collection[str]) -> sql.Composed:
     arguments += [_argument(each.name, each.type, argument_key(layer, each.name)) for each in layer.arguments if each.name in given]
     call = sql.SQL("{}({})").format(identifier(layer.schema, layer.name), sql.SQL(", ").join(arguments))
     if layer.is_bare:
-        return sql.SQL("(SELECT * FROM {} AS called ({}))").format(call, identifier(layer.geometry.name))
+        geometry = identifier(layer.geometry.name)
+        return sql.SQL("(SELECT called.{geometry} FROM {call} AS called ({geometry}))").format(call=call, geometry=geometry)
     return call
 
 
 def _argument(name: str, type_: str, parameter: str) -> sql.Composed:
-    return sql.SQL("{} => {}::{}").format(identifier(name), sql.SQL(f"%({parameter})s"), sql.SQL(_doubled(type_)))
+    return sql.SQL("{} => {}::{}").format(identifier(name), sql.Placeholder(parameter), sql.SQL(_doubled(type_)))
 
 
 def _filled_key(argument: FilledArgument) -> str:

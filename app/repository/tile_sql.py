@@ -25,6 +25,7 @@ from .filter_sql import Condition
 from .geometry_sql import GeometrySql
 from .identifier import identifier
 from .json_sql import closed_value, opened_objects
+from .numeric_sql import as_double
 from .postgis import PostGIS
 from .rows import rows_of, statement_of
 from .tile_search import Search, Way
@@ -240,7 +241,7 @@ def _served(column: Column) -> sql.Composed:
             # A domain over integer is an integer; ST_AsMVT looks at the type's own oid and would make it text.
             return sql.SQL("{}::{}").format(value, identifier("pg_catalog", column.base_type))
         case Cast.DOUBLE:
-            return sql.SQL("{}::pg_catalog.float8").format(value)
+            return as_double(value, column)
         case Cast.TEXT:
             return sql.SQL("{}::pg_catalog.text").format(value)
         case Cast.JSON_TEXT:

@@ -89,6 +89,7 @@ BEGIN
             RETURN NULL;
         WHEN 'lock' THEN PERFORM pg_advisory_lock(4711);
         WHEN 'deallocate' THEN EXECUTE 'DEALLOCATE ALL';
+        WHEN 'prepare' THEN EXECUTE 'PREPARE _pg3_0 AS SELECT 1'; EXECUTE 'PREPARE _pg3_1 AS SELECT 1';
         WHEN 'role' THEN EXECUTE 'RESET ROLE';
         ELSE NULL;
     END CASE;
