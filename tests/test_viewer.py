@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from flask.testing import FlaskClient
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.servers.gunicorn import Gunicorn
 from tests.servers.postgres import DatabaseServer
@@ -306,8 +306,8 @@ def test_page_fits_a_narrow_screen(visit: Any, site: str) -> None:
 def test_filter_of_the_catalog_hides_what_does_not_match(visit: Any, site: str) -> None:
     page = visit(f"{site}/?f=html").page
     page.get_by_label("Find layers by name or description").fill("cities")
-    shown = [text for text in page.locator(".layers h2").all() if text.is_visible()]
-    assert [text.inner_text() for text in shown] == ["sample.cities", "sample.cities_in_box", "sample.cities_in_view"]
+    shown = page.locator(".layers h2:visible")
+    expect(shown).to_have_text(["sample.cities", "sample.cities_in_box", "sample.cities_in_view"])
     page.get_by_role("link", name="Map of sample.cities", exact=True).click()
     page.wait_for_url("**/sample.cities/viewer**")
 

@@ -66,7 +66,7 @@ def _on_earth(box: Bounds, text: str) -> tuple[Bounds, ...]:
     if not -90 <= box.ymin <= box.ymax <= 90:
         raise BadParameter(_NAME, f"The latitudes of bbox must be -90 to 90, the lower one first, not {shown(text)}.")
     if max(abs(box.xmin), abs(box.xmax)) > _FARTHEST_LONGITUDE:
-        raise BadParameter(_NAME, f"The longitudes of bbox must be -180 to 180, not {shown(text)}.")
+        raise BadParameter(_NAME, f"The longitudes of bbox must be -{_FARTHEST_LONGITUDE:g} to {_FARTHEST_LONGITUDE:g}, not {shown(text)}.")
     if box.width >= 360:
         return (Bounds(WORLD.xmin, box.ymin, WORLD.xmax, box.ymax),)
     west, east = _within_world(box.xmin), _within_world(box.xmax)

@@ -49,11 +49,13 @@ def known_name(name: str, known: Collection[str]) -> str:
     return name if name in known else name.strip(" ")
 
 
-def no_column(parameter: str, name: str, layers: Sequence[Layer], known: Collection[str]) -> BadParameter:
-    """What is said where no layer has the column that a parameter names."""
+def no_column(
+    parameter: str, name: str, layers: Sequence[Layer], known: Collection[str], *, of: str = ""
+) -> BadParameter:
+    """What is said where no layer has the column that a parameter names, or none `of` the kind that it needs."""
     close = nearest(name, known)
     hint = f" Did you mean {', '.join(close)}?" if close else ""
-    return BadParameter(parameter, f"There is no column {shown(name)} in {', '.join(layer.id for layer in layers)}.{hint}")
+    return BadParameter(parameter, f"There is no column{of and f' {of}'} {shown(name)} in {', '.join(layer.id for layer in layers)}.{hint}")
 
 
 def _names(parameter: str, values: Sequence[str]) -> list[str]:

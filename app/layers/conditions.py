@@ -89,7 +89,7 @@ def moments(layers: Sequence[Layer], arguments: Arguments, identity: Identity) -
     columns = [_moment_columns(layer, wanted, identity) for layer in layers]
     if not any(columns):
         if wanted:
-            raise no_column("datetime-column", wanted, layers, _all_moments(layers, identity))
+            raise no_column("datetime-column", wanted, layers, _all_moments(layers, identity), of="of dates or times")
         raise BadParameter("datetime", f"{_named(layers)} no column of dates or times, so datetime cannot be used.")
     return [_within(found[0], begin, end) if found else None for found in columns]
 

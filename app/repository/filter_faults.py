@@ -42,7 +42,7 @@ def explained(error: FlagstoneError, request: LayerRequest) -> FlagstoneError:
     kinds = {type(node) for node in _nodes(request.filter)}
     for causes, parts, said in _TOLD:
         if isinstance(error.__cause__, causes) and any(issubclass(kind, parts) for kind in kinds):
-            return BadParameter("filter", f"The filter cannot be used: {said}")
+            return BadParameter("filter", f"The filter, or another condition on a column, cannot be used: {said}")
     return error
 
 
