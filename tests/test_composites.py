@@ -186,7 +186,7 @@ def test_a_layer_that_takes_too_long_is_left_out_in_time(failing: str, make_app:
     app.extensions["flagstone"].catalog.reload()
     begun = time.monotonic()
     response = get(app, "/tiles/a,slow,c/0/0/0")
-    assert time.monotonic() - begun < 1.5
+    assert time.monotonic() - begun < 3
     assert set(decoded(response)) == {"public.a", "public.c"}
     assert response.headers["Flagstone-Tile"] == 'full; missing="public.slow"'
 
@@ -342,7 +342,7 @@ def test_a_job_that_is_late_is_not_waited_for() -> None:
 
     begun = time.monotonic()
     outcomes = crew.all([job, job], _in(0.2), stop_at_failure=False)
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 4
     assert isinstance(outcomes[1], TileTimeout)
     late.set()
     crew.close()
@@ -365,7 +365,7 @@ def test_helpers_that_are_busy_with_one_request_are_not_waited_for_by_another() 
     taken.wait(5)
     begun = time.monotonic()
     assert crew.all([_job(1), _job(2), _job(3)], _in(5), stop_at_failure=True) == [1, 2, 3]
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 4
     hold.set()
     other.join(5)
     crew.close()

@@ -98,9 +98,9 @@ def test_document_means_what_the_text_means(document: Any, text: str) -> None:
     ],
 )  # fmt: skip
 def test_error_gives_its_path(document: Any, place: str, said: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()  # not the time that others take from this machine
     error = refusal(document if isinstance(document, str) else json.dumps(document), "cql2-json")
-    assert time.perf_counter() - started < 1.0
+    assert time.thread_time() - started < 1.0
     assert error.place.startswith(place)
     assert said in error.said
 

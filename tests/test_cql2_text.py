@@ -128,9 +128,9 @@ def test_error_gives_its_character(text: str, place: int, said: str) -> None:
 )  # fmt: skip
 def test_awful_text_is_refused_at_once(text: str) -> None:
     accepted("whole = 1")
-    started = time.perf_counter()
+    started = time.thread_time()  # not the time that others take from this machine
     error = refusal(text)
-    assert time.perf_counter() - started < 1.0
+    assert time.thread_time() - started < 1.0
     assert error.place.startswith("character ")
 
 
