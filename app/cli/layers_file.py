@@ -10,7 +10,6 @@ import click
 from flask.cli import with_appcontext
 
 from ..backend import Backend
-from ..documents.layers_toml import layers_toml
 from ..errors import ConfigurationError
 from ..layers.layers_file import parse
 from .session import served
@@ -54,6 +53,10 @@ def problems(there: Backend) -> list[str]:
 
 def _text(there: Backend) -> str:
     catalog, file = there.catalog.catalog(), there.catalog.layers_file.last
+    from ..documents.layers_toml import (
+        layers_toml,  # its writer of TOML is for this command alone, not for workers
+    )
+
     text = layers_toml(catalog.layers, file, catalog.hidden)
     # What is written must be what can be read: a person edits it, and then it is too late.
     if parse(text, "the written file").composites != file.composites:

@@ -7,8 +7,6 @@ from itertools import pairwise
 
 import pyproj
 from pyproj.exceptions import ProjError
-from shapely import make_valid
-from shapely.geometry import LineString, Point, Polygon
 
 from .bounds import WORLD, Bounds
 from .cql2.systems import FilterSystem
@@ -105,6 +103,10 @@ def _comes_back(back: pyproj.Transformer, points: _Points, corners: _Points, box
 
 
 def _wkt(points: _Points) -> str:
+    # Not before somebody asks for a box: shapely and numpy below it take a worker some megabytes.
+    from shapely import make_valid
+    from shapely.geometry import LineString, Point, Polygon
+
     different = list(dict.fromkeys(points))
     if len(different) == 1:
         return str(Point(different[0]).wkt)

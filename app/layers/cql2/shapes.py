@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from pyproj.exceptions import ProjError
-from shapely import from_wkt, is_valid_reason
 
 from ..layer import GeometryColumn
 from ..projection import transformer_between
@@ -133,6 +132,9 @@ def _lines(drawn: Drawn) -> Iterator[Nested]:
 
 def _literal(place: str, drawn: Drawn, system: FilterSystem, layer: GeometryColumn) -> GeometryLiteral:
     # Made of checked numbers, so that it can be read; a ring that crosses itself has no certain inside.
+    # Not before a filter holds a geometry: shapely and numpy below it take a worker some megabytes.
+    from shapely import from_wkt, is_valid_reason
+
     reason = is_valid_reason(from_wkt(_wkt(drawn)))
     if reason != "Valid Geometry":
         raise FilterError(place, f"the geometry is not valid: {reason}.")
