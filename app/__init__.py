@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None, layers: Sequence[SqlLayer] = ()
     cli.init_app(app)
 
     if trusted := flagstone.settings.trusted_proxies:
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # how flask documents it
             app.wsgi_app, x_for=trusted, x_proto=trusted, x_host=trusted, x_port=trusted, x_prefix=trusted
         )
     return app

@@ -34,7 +34,7 @@ class TileResponse(Response):
     def __init__(self, status: int, headers: list[tuple[str, str]], body: bytes = b"") -> None:
         complete = Headers()
         # Past the check of each value for line breaks: none of these comes from a client.
-        complete._list = headers  # noqa: SLF001
+        complete._list = headers  # noqa: SLF001  # see above
         super().__init__([body], status, complete)
 
     def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:

@@ -32,7 +32,7 @@ def read(text: str) -> Syntax:
         if error.token.type == "$END":
             raise FilterError(f"character {len(text)}", "something is missing after this.") from None
         raise FilterError(f"character {error.token.start_pos + 1}", f"{shown(str(error.token))} cannot stand here.") from None
-    return found  # type: ignore[no-any-return]
+    return found  # type: ignore[no-any-return]  # lark types what a transformer makes as Any
 
 
 def _unreadable(text: str, place: int) -> str:
