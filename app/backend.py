@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 from .caching.crew import Crew
@@ -10,12 +11,13 @@ from .caching.slots import Slots
 from .caching.store import ByteStore
 from .caching.tile_cache import TileCache
 from .errors import ConfigurationError
+from .layers.cql2.from_text import prepare
 from .layers.grid_files import read_directory
 from .layers.grids import BUILT_IN, Grids
 from .layers.lifetime import Lifetimes
 from .layers.request import LayerRequest
 from .layers.source_ids import SourceIds
-from .layers.sql_layer import SqlLayer
+from .layers.sql_layer import SqlLayer, named_like_a_grid
 from .reader import Reader
 from .repository.catalog_store import CatalogStore
 from .repository.pool import Pool
@@ -23,6 +25,9 @@ from .repository.second_look import SecondLook
 from .repository.tiles import Tiles
 from .settings import Settings
 from .source import Source, Sources
+
+_PARSER_AFTER_S = 2.0
+"""When the parser of filters is made: the first tiles have gone out by then, and most first filters not come yet."""
 
 
 class Backend:
@@ -37,6 +42,9 @@ class Backend:
         if settings.default_grid not in self.grids:
             raise ConfigurationError(
                 f"FLAGSTONE_DEFAULT_TMS: {settings.default_grid!r} is none of {', '.join(self.grids.ids)}")
+        for layer in registered:
+            if layer.id in self.grids.custom_ids:
+                raise ConfigurationError(f"layer {layer.id!r}: {named_like_a_grid(layer.id)}")
         self.pool = pool or Pool(settings)
         self.catalog = CatalogStore(self.pool, settings, registered)
         self.second_look = SecondLook(self.catalog)
@@ -56,9 +64,11 @@ class Backend:
         )
         self.sources = Sources()
         self.source_ids = SourceIds()
+        self._parser: threading.Timer | None = None
         self._lifetimes = Lifetimes(settings.cache_ttl_s, settings.cache_rules)
+        self.tiles = Tiles(self.pool, most_bytes=settings.max_tile_bytes)
         self.reader = Reader(
-            Tiles(self.pool),
+            self.tiles,
             self.pool,
             lambda: self.catalog.postgis,
             TileCache(store, max_bytes=settings.cache_max_tile_kb * 1024),
@@ -80,11 +90,19 @@ class Backend:
         if not self.pool.is_lent:
             self.pool.open()
         self.catalog.open()
+        if self._parser is None:
+            self._parser = threading.Timer(_PARSER_AFTER_S, prepare)
+            self._parser.daemon = True
+            self._parser.start()
 
     def close(self) -> None:
         """Stop the background work and close every connection."""
         self.catalog.close()
+        if self._parser is not None:
+            self._parser.cancel()
+            self._parser = None
         self._crew.close()
+        self.tiles.close()
         self.pool.close()
 
     def ready(self) -> bool:

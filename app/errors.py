@@ -13,8 +13,10 @@
     ├── TileTimeout               the statement timeout ended the tile's query
     ├── AccessDenied              the database refused to read the relation
     ├── QueryFailed               the database refused the statement for another reason
+    │   └── RowsAtFault           a value in the layer's rows made it fail: a cast, a division
     ├── SampleError               the sample could not be loaded
-    └── InstallError              a file's functions could not be put into the database
+    ├── InstallError              a file's functions could not be put into the database
+    └── OverviewError             an overview could not be planned, built or dropped
 
 Messages are sentences for the person who made the request. They never hold text that came from the database server.
 """
@@ -97,12 +99,27 @@ class QueryFailed(FlagstoneError):
     """The database refused the tile's query."""
 
 
+class RowsAtFault(QueryFailed):
+    """The tile's query failed on a value: a cast, a division, a number out of range.
+
+    Most of the time the layer's own view has such a row. A column that has another type now looks the same, so the
+    catalog is looked at once more. `layer_id` and `digest` are what was read of which layer, empty where it was no tile.
+    """
+
+    layer_id = ""
+    digest = ""
+
+
 class SampleError(FlagstoneError):
     """The sample data could not be loaded."""
 
 
 class InstallError(FlagstoneError):
     """The functions of a file could not be put into the database; nothing was changed."""
+
+
+class OverviewError(FlagstoneError):
+    """The overview of a layer could not be planned, built or dropped. What had been built before stays."""
 
 
 def copied(error: _E) -> _E:

@@ -15,6 +15,7 @@ from typing import Any
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]  # it ships no types
 
 from .errors import ConfigurationError
+from .gunicorn_worker import Worker
 from .log_format import logging_config
 from .settings import Settings
 
@@ -71,7 +72,7 @@ bind = _address(_settings)
 workers = _settings.web_concurrency
 threads = _settings.threads
 # One thread a request: psycopg and the C libraries below it release the interpreter while they wait or compute.
-worker_class = "gthread"
+worker_class = Worker
 # The application is made once, before the fork: a wrong setting stops the start, and the workers share its memory.
 # It opens nothing until `post_worker_init`.
 preload_app = True

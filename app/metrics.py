@@ -40,12 +40,14 @@ CACHE_BYTES = Gauge(
 
 _tiles = Counter(
     "flagstone_tiles_total",
-    "Tiles served: data, empty, or limited where a limit cut features; error where none could be made.",
+    "Tiles served: data, empty, sampled where each cell shows one feature, or limited where a limit cut features; "
+    "error where none could be made.",
     ["outcome"],
     registry=_REGISTRY,
 )
 TILES_WITH_DATA = _tiles.labels("data")
 TILES_EMPTY = _tiles.labels("empty")
+TILES_SAMPLED = _tiles.labels("sampled")
 TILES_LIMITED = _tiles.labels("limited")
 TILES_FAILED = _tiles.labels("error")
 

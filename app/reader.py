@@ -9,7 +9,6 @@ from functools import partial
 
 from .caching.crew import Crew
 from .caching.entry import Entry
-from .caching.key import key_text
 from .caching.single_flight import SingleFlight
 from .caching.slots import Slots
 from .caching.tile_cache import TileCache
@@ -22,7 +21,7 @@ from .repository.pool import Pool
 from .repository.postgis import PostGIS
 from .repository.tiles import Tiles
 from .settings import SILENCE_S
-from .source import Source, layer_key
+from .source import Source
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +68,7 @@ class Reader:
         parts = source.parts_at(tile.z)
         if len(parts) == 1:
             return self._flight.do(text, lambda: self._made(text, parts[0], tile, None))
-        return self._flight.do(text, lambda: self._joined(text, parts, tile, seconds))
+        return self._flight.do(text, lambda: self._joined(text, source, tile, seconds))
 
     def _kept(self, text: str, seconds: int) -> Entry | None:
         """The entry, where it is not older than tiles may be now: who put it there may have been told otherwise."""
@@ -88,20 +87,16 @@ class Reader:
         with self._slots.slot(part.layer.id), TILE_QUERY_SECONDS.time():
             found = self._tiles.read(part, tile, self._postgis(), until)
         entry = Entry.of(
-            found.raw, limited=found.limited, made_at=made_at, version="", media_type=found.media_type, tag=found.tag
+            found.raw, how=found.how, made_at=made_at, version="", media_type=found.media_type, tag=found.tag
         )
         self._cache.put(text, entry, self._lifetimes.seconds(part.layer, tile.z))
         return entry
 
-    def _joined(self, text: str, parts: tuple[LayerRequest, ...], tile: Tile, seconds: int) -> Entry:
-        """MVT layers follow one another in a tile (MVT 2.1 §4.1), so raw parts are joined as they are.
-
-        The joined body is compressed anew: Chromium and curl read only the first of two joined gzip members.
-        """
-        entries, missing = self._parts(parts, tile)
+    def _joined(self, text: str, source: Source, tile: Tile, seconds: int) -> Entry:
+        """The parts as one tile, as old as the oldest of them."""
+        entries, missing = self._parts(source, tile)
         made_at = min((entry.made_at for entry in entries), default=self._clock())
-        raw = b"".join(entry.raw() for entry in entries)
-        joined = Entry.of(raw, limited=any(entry.limited for entry in entries), made_at=made_at, version="")
+        joined = Entry.joined(entries, made_at)
         if missing:
             return joined._replace(missing=missing)
         # Another machine's clock may be ahead of this one's: what it made is not younger than now.
@@ -109,10 +104,11 @@ class Reader:
         self._cache.put(text, joined, seconds - age)
         return joined
 
-    def _parts(self, parts: tuple[LayerRequest, ...], tile: Tile) -> tuple[list[Entry], tuple[str, ...]]:
+    def _parts(self, source: Source, tile: Tile) -> tuple[list[Entry], tuple[str, ...]]:
         """The parts in their order, made side by side where they are not kept; and the MVT names of those that failed."""
         until = time.monotonic() + self._tile_limit_s
-        keys = [key_text(layer_key(part, self._pool.database).prefix, tile) for part in parts]
+        parts = source.parts_at(tile.z)
+        keys = source.part_keys(tile, self._pool.database)
         found: list[Entry | Exception | None] = [
             self._kept(key, self._lifetimes.seconds(part.layer, tile.z)) for key, part in zip(keys, parts, strict=True)
         ]

@@ -28,7 +28,7 @@ class Source:
         self.last_zoom = max(part.last_zoom for part in parts)
         self._lifetimes = lifetimes
         self._seconds: dict[int, int] = {}
-        self._prefixes: dict[tuple[str, int], str] = {}
+        self._prefixes: dict[tuple[str, int], tuple[str, tuple[str, ...]]] = {}
         self._at_zoom: dict[int, tuple[LayerRequest, ...]] = {}
 
     def tile(self, path: tuple[str, str, str]) -> Tile:
@@ -54,12 +54,21 @@ class Source:
 
     def key(self, tile: Tile, database: str) -> str:
         """The text under which a tile is kept that has everything of its zoom."""
-        prefix = self._prefixes.get((database, tile.z))
-        if prefix is None:
-            keys = [layer_key(part, database) for part in self.parts_at(tile.z)]
-            prefix = keys[0].prefix if len(keys) == 1 else composite_prefix(keys)
-            self._prefixes[database, tile.z] = prefix
-        return key_text(prefix, tile)
+        return key_text(self._prefixes_at(tile.z, database)[0], tile)
+
+    def part_keys(self, tile: Tile, database: str) -> list[str]:
+        """The texts under which the parts of a tile are kept, in the order of `parts_at`."""
+        return [key_text(prefix, tile) for prefix in self._prefixes_at(tile.z, database)[1]]
+
+    def _prefixes_at(self, zoom: int, database: str) -> tuple[str, tuple[str, ...]]:
+        """What the keys of the whole begin with, and those of each part."""
+        found = self._prefixes.get((database, zoom))
+        if found is None:
+            keys = [layer_key(part, database) for part in self.parts_at(zoom)]
+            parts = tuple([key.prefix for key in keys])
+            whole = parts[0] if len(parts) == 1 else composite_prefix(parts)
+            found = self._prefixes[database, zoom] = (whole, parts)
+        return found
 
 
 def layer_key(part: LayerRequest, database: str) -> LayerKey:

@@ -10,17 +10,23 @@ from pathlib import Path
 from scripts.lib import CHECKOUT, child, environment, packages, postgres, progress
 
 from . import options
+from .scale import options as scale_options
+from .scale import sources as scale_sources
 
 WRK = packages.Need("wrk", ("wrk",), ("wrk",), ("wrk",), "wrk", "requests per second")
 _OPTIONAL = (packages.REDIS, packages.NGINX, WRK)
+_SCALE = "--scale"
 
 
 def main(arguments: list[str]) -> int:
-    options.read(arguments)  # refuses what is wrong before anything is installed
+    # What is wrong is refused before anything is installed.
+    scale = scale_options.read(arguments) if _SCALE in arguments else None
+    if scale is None:
+        options.read(arguments)
     child.raise_when_stopped()
     try:
         with ExitStack() as started:
-            return _measure(started, arguments)
+            return _measure(started, arguments) if scale is None else _measure_scale(started, arguments, scale)
     except child.Stopped as stopped:
         return stopped.exit_code
     except progress.Failed as failure:
@@ -41,10 +47,29 @@ def _measure(started: ExitStack, arguments: list[str]) -> int:
         progress.say(f"  {packages.sentence(missing)}\n  Without them the figures that need them are left out.")
     environment.make_python("requirements.txt")
     environment.make_python("requirements-bench.txt")
+    return _run(started, "bench.run", arguments, own_server=own_server)
+
+
+def _measure_scale(started: ExitStack, arguments: list[str], given: scale_options.Options) -> int:
+    progress.say("Flagstone's benchmark of millions of rows")
+    own_server = "TEST_DATABASE_URL" not in os.environ and given.database is None
+    missing = packages.install([
+        *([] if environment.works() else [packages.VENV]), *([packages.postgis()] if own_server else []),
+        *([scale_sources.GMT] if "countries" in given.layers else []), *([packages.CHROMIUM] if given.pictures else []),
+    ])  # fmt: skip
+    if missing:
+        raise progress.Failed(packages.sentence(missing))
+    for requirements in ("requirements.txt", "requirements-bench.txt", *(["requirements-dev.txt"] if given.pictures else [])):
+        environment.make_python(requirements)
+    scale_sources.fetched()
+    return _run(started, "bench.scale", arguments, own_server=own_server)
+
+
+def _run(started: ExitStack, module: str, arguments: list[str], *, own_server: bool) -> int:
     variables = dict(os.environ)
     if own_server:
         variables["TEST_DATABASE_URL"] = _private_server(started)
-    process = subprocess.Popen([environment.PYTHON, "-m", "bench.run", *arguments], cwd=CHECKOUT, env=variables)
+    process = subprocess.Popen([environment.PYTHON, "-m", module, *arguments], cwd=CHECKOUT, env=variables)
     # Asked as by Ctrl-C, so that it ends the servers that it started.
     started.callback(child.end, process, 2, 30)
     return process.wait()

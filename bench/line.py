@@ -14,12 +14,15 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 class Line:
     """One connection to 127.0.0.1. http.client takes longer for an answer than Flagstone for a cached tile."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, timeout_s: float = 60) -> None:
         self._port = port
+        self._timeout_s = timeout_s
+        self.head = b""
+        """Status line and headers of the last answer."""
         self._connect()
 
     def _connect(self) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=60)
+        self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=self._timeout_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self) -> Self:
@@ -37,6 +40,7 @@ class Line:
         received = b""
         while (end := received.find(b"\r\n\r\n")) < 0:
             received += self._received()
+        self.head = received[:end]
         status = int(received[9:12])
         found = _LENGTH.search(received, 0, end)
         if found is None and status not in (204, 304):

@@ -54,7 +54,7 @@ class Results:
             "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
             "tiles": [{**asdict(figures), "light": figures.is_light, "compared": figures.plain_is_whole} for figures in self.tiles],
             "composites": [{**asdict(figures), "bound_ms": figures.bound_ms, "ratio": figures.ratio} for figures in self.composites],
-            "requests_per_second": self.throughput.rounds if self.throughput else {},
+            "throughput": {name: [asdict(run) for run in runs] for name, runs in self.throughput.rounds.items()} if self.throughput else {},
             "memory_bytes": [asdict(found) for found in self.memory],
             "start_seconds": {"tables": self.start_tables, "runs": self.starts},
             "goals": [asdict(goal) for goal in goals(self)],
@@ -131,12 +131,18 @@ def _composites(found: Sequence[CompositeFigures]) -> Table:
 
 
 def _throughput(found: Throughput) -> Table:
-    table = Table(title=f"Requests per second, {throughput.CONNECTIONS} connections, best of the rounds", title_justify="left")
+    rounds = len(found.rounds[throughput.EMPTY_VIEW])
+    title = f"Requests per second, {throughput.CONNECTIONS} connections, medians of {rounds} rounds; {found.repeated} uneven runs repeated"
+    table = Table(title=title, title_justify="left")
     table.add_column("")
-    for heading in ("requests/s", "of the empty view"):
+    for heading in ("requests/s", "of the empty view", "lowest and highest", "CPU µs a request", "empty view's CPU by it"):
         table.add_column(heading, justify="right")
     for name in found.rounds:
-        table.add_row(name, f"{found.best(name):,.0f}", f"{found.ratio(name):.2f}")
+        ratios = found.ratios(name)
+        table.add_row(
+            name, f"{found.per_second(name):,.0f}", f"{found.ratio(name):.2f}", f"{ratios[0]:.2f} {ratios[-1]:.2f}",
+            f"{found.cpu_us(name):.0f}", f"{found.cpu_ratio(name):.2f}",
+        )  # fmt: skip
     return table
 
 

@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> int:
     if not dsn:
         print("TEST_DATABASE_URL must name a PostgreSQL; scripts/bench starts one.", file=sys.stderr)
         return 2
-    _forget_settings()
+    forget_settings()
     child.raise_when_stopped()
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     results = report.Results(command=shlex.join(["scripts/bench", *arguments]))
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _forget_settings() -> None:
+def forget_settings() -> None:
     """A developer's own settings must not change what is measured."""
     ours = ("FLAGSTONE_", "CACHE_", "POSTGRES_", "TIMVT_", "DB_")
     for name in list(os.environ):

@@ -43,7 +43,7 @@ class Stand:
     @cached_property
     def sample(self) -> str:
         """URL of a database with the sample."""
-        dsn = self._fresh()
+        dsn = self.fresh()
         sample.load(dsn)
         _vacuum(dsn)
         return dsn
@@ -52,12 +52,13 @@ class Stand:
         """URL of a database with so many small tables; the same one each time."""
         dsn = self._with_tables.get(count)
         if dsn is None:
-            dsn = self._with_tables[count] = self._fresh()
+            dsn = self._with_tables[count] = self.fresh()
             tables.make(dsn, count)
             _vacuum(dsn)
         return dsn
 
-    def _fresh(self) -> str:
+    def fresh(self) -> str:
+        """URL of a new database with PostGIS and nothing in it."""
         dsn = self._server.create()
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute("CREATE EXTENSION IF NOT EXISTS postgis")
@@ -94,8 +95,20 @@ class Stand:
             return None
         listen = port.free()
         text = configuration(app.port, listen)
+        return self._nginx(program, text, listen)
+
+    def ceiling(self, size: int) -> Nginx | None:
+        """nginx that answers with so many bytes out of its configuration: what it and the client can do at most."""
+        program = packages.which("nginx")
+        if program is None:
+            return None
+        listen = port.free()
+        answer = f'return 200 "{"." * size}";'
+        return self._nginx(program, f"server {{ listen 127.0.0.1:{listen}; access_log off; location / {{ {answer} }} }}", listen)
+
+    def _nginx(self, program: str, http: str, listen: int) -> Nginx:
         # As Debian's own nginx.conf has it.
-        running = Nginx(program, text, listen, self.directory(), workers="auto")
+        running = Nginx(program, http, listen, self.directory(), workers="auto")
         self._started.callback(running.stop)
         return running
 

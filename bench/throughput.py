@@ -1,42 +1,87 @@
-"""Requests per second of kept answers, beside an empty Flask view under the same gunicorn."""
+"""Requests per second of kept answers, and what they cost, beside an empty Flask view under the same gunicorn."""
 
 from __future__ import annotations
 
 import re
+import statistics
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+import psutil
 
 from scripts.lib import packages
 from tests.servers.gunicorn import Gunicorn
+from tests.servers.nginx import Nginx
 
 from .line import Line
 from .stand import Stand
 
 CONNECTIONS = 16
-EMPTY_VIEW, MEMORY, EMPTY_TILE, REDIS, NGINX = (
+EMPTY_VIEW, MEMORY, EMPTY_TILE, REDIS, NGINX, CEILING = (
     "empty Flask view", "tile, memory cache", "empty tile, memory cache", "tile, Redis", "tile, nginx",
+    "nginx, as many bytes from its configuration",
 )  # fmt: skip
 TILE = "/tiles/sample.capitals/6/33/22"
 """Some capitals of Europe, some hundred bytes: what is measured is the server, not the network."""
 NO_TILE = "/tiles/sample.capitals/8/255/0"
-WORKERS = "2"
+WORKERS = 2
+_LEAST_SHARE = 0.25
+"""Of the processors' time that all workers of a server took, the least that each of two must have had."""
+_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of wrk: requests each second, and the processors' time of the server's workers for each request."""
+
+    per_second: float
+    cpu_us: float
+    shares: tuple[float, ...]
+    """Of that time, the part of each worker."""
+
+    @property
+    def is_even(self) -> bool:
+        """Whether no worker looked on. Which of them takes a connection is chance, and it keeps what it took."""
+        return min(self.shares) * len(self.shares) >= 2 * _LEAST_SHARE
 
 
 @dataclass
 class Throughput:
-    """Requests per second, one figure for each round."""
+    """The runs of each target, one in each round."""
 
-    rounds: dict[str, list[float]] = field(default_factory=dict)
+    rounds: dict[str, list[Run]] = field(default_factory=dict)
+    repeated: int = 0
+    """Runs that did not count, because one worker had nearly all connections."""
 
-    def best(self, name: str) -> float:
-        """Of the rounds. Other load only takes away, and so does chance: the workers take connections as they come,
-        and where one has taken nearly all sixteen, half of the machine looks on."""
-        return max(self.rounds[name])
+    def per_second(self, name: str) -> float:
+        """The median of the rounds."""
+        return statistics.median(run.per_second for run in self.rounds[name])
+
+    def cpu_us(self, name: str) -> float:
+        """The median of the rounds, in microseconds for each request."""
+        return statistics.median(run.cpu_us for run in self.rounds[name])
+
+    def ratios(self, name: str) -> list[float]:
+        """For each round, this one's requests per second divided by those of the empty view, the lowest first."""
+        pairs = zip(self.rounds[name], self.rounds[EMPTY_VIEW], strict=True)
+        return sorted(ours.per_second / empty.per_second for ours, empty in pairs)
 
     def ratio(self, name: str) -> float:
-        """The best of this one's figures divided by the best of the empty view's."""
-        return self.best(name) / self.best(EMPTY_VIEW)
+        """The median of `ratios`."""
+        return statistics.median(self.ratios(name))
+
+    def cpu_ratio(self, name: str) -> float:
+        """The empty view's processor time for each request divided by this one's, median of the rounds."""
+        pairs = zip(self.rounds[name], self.rounds[EMPTY_VIEW], strict=True)
+        return statistics.median(empty.cpu_us / ours.cpu_us for ours, empty in pairs)
+
+
+@dataclass(frozen=True)
+class _Target:
+    url: str
+    workers: tuple[psutil.Process, ...]
 
 
 def measure(stand: Stand, rounds: int, seconds: int, done: Callable[[], None]) -> Throughput | None:
@@ -45,56 +90,101 @@ def measure(stand: Stand, rounds: int, seconds: int, done: Callable[[], None]) -
     if program is None:
         return None
     found = Throughput()
-    targets = dict(_targets(stand))
-    for _ in range(rounds):
-        for name, url in targets.items():
-            found.rounds.setdefault(name, []).append(_requests_per_second(program, url, seconds))
+    targets = _targets(stand)
+    for target in targets.values():
+        _run(program, target, 1)
+    names = list(targets)
+    for number in range(rounds):
+        # Each round begins with another one, so that nobody always comes after the same neighbour.
+        turn = number % len(names)
+        for name in names[turn:] + names[:turn]:
+            run = _run(program, targets[name], seconds)
+            for _ in range(_TRIES):
+                if run.is_even:
+                    break
+                found.repeated += 1
+                run = _run(program, targets[name], seconds)
+            found.rounds.setdefault(name, []).append(run)
             done()
+    found.rounds = {name: found.rounds[name] for name in names}
     return found
 
 
 def count(rounds: int) -> int:
     """How many runs of wrk there will be."""
-    return rounds * 5
+    return rounds * 6
 
 
-def _targets(stand: Stand) -> list[tuple[str, str]]:
+def _targets(stand: Stand) -> dict[str, _Target]:
     dsn = stand.sample
-    empty = stand.gunicorn(dsn, "bench.empty_app:app", WEB_CONCURRENCY=WORKERS)
+    workers = str(WORKERS)
+    empty = stand.gunicorn(dsn, "bench.empty_app:app", WEB_CONCURRENCY=workers)
     # An hour: nothing is made anew while wrk runs.
-    kept = {"WEB_CONCURRENCY": WORKERS, "FLAGSTONE_CACHE_TTL_S": "3600"}
+    kept = {"WEB_CONCURRENCY": workers, "FLAGSTONE_CACHE_TTL_S": "3600"}
     memory = stand.gunicorn(dsn, **kept)
     behind = stand.gunicorn(dsn, **kept, FLAGSTONE_TRUSTED_PROXIES="1")
-    apps = [memory, behind]
-    targets = [(EMPTY_VIEW, f"{empty.url}/"), (MEMORY, memory.url + TILE), (EMPTY_TILE, memory.url + NO_TILE)]
+    size = max(_warm(memory), _warm(behind))
+    inside = _workers(memory)
+    targets = {
+        EMPTY_VIEW: _Target(f"{empty.url}/", _workers(empty)),
+        MEMORY: _Target(memory.url + TILE, inside),
+        EMPTY_TILE: _Target(memory.url + NO_TILE, inside),
+    }
     if stand.redis_url is not None:
         redis = stand.gunicorn(dsn, **kept, CACHE_TYPE="RedisCache", CACHE_REDIS_URL=stand.redis_url)
-        targets.append((REDIS, redis.url + TILE))
-        apps.append(redis)
-    proxy = stand.nginx(behind)
-    if proxy is not None:
-        targets.append((NGINX, proxy.url + TILE))
-    for app in apps:
-        _warm(app)
+        _warm(redis)
+        targets[REDIS] = _Target(redis.url + TILE, _workers(redis))
+    if (proxy := stand.nginx(behind)) is not None:
+        targets[NGINX] = _Target(proxy.url + TILE, _workers(proxy))
+    if (plain := stand.ceiling(size)) is not None:
+        targets[CEILING] = _Target(f"{plain.url}/", _workers(plain))
     return targets
 
 
-def _warm(app: Gunicorn) -> None:
-    """Each worker has the tiles once a few connections have asked: which worker takes one is the system's choice."""
+def _workers(server: Gunicorn | Nginx) -> tuple[psutil.Process, ...]:
+    """The children that answer; RuntimeError where they do not come up."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        children = psutil.Process(server.process.pid).children()
+        answering = tuple(child for child in children if "cache" not in " ".join(child.cmdline()))
+        if len(answering) >= WORKERS:
+            return answering
+        time.sleep(0.1)
+    raise RuntimeError(f"{server.url} has fewer than {WORKERS} workers")
+
+
+def _warm(app: Gunicorn) -> int:
+    """Each worker has the tiles once a few connections have asked: which worker takes one is the system's choice.
+
+    Gives the bytes of the tile as it is sent.
+    """
+    size = 0
     for path, expected in ((TILE, 200), (NO_TILE, 204)):
-        for _ in range(12):
+        for _ in range(24):
             with Line(app.port) as line:
-                status, _body = line.get(path)
+                status, body = line.get(path)
             if status != expected:
                 raise RuntimeError(f"{path} answered {status}, not {expected}")
+            size = max(size, len(body))
+    return size
 
 
-def _requests_per_second(program: str, url: str, seconds: int) -> float:
+def _run(program: str, target: _Target, seconds: int) -> Run:
+    before = _cpu(target.workers)
     answer = subprocess.run(
-        [program, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-H", "Accept-Encoding: gzip", url],
+        [program, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-H", "Accept-Encoding: gzip", target.url],
         check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
-    found = re.search(r"^Requests/sec:\s*([\d.]+)", answer, re.MULTILINE)
-    if found is None or "Non-2xx" in answer or "Socket errors" in answer:
-        raise RuntimeError(f"wrk and {url}: {answer}")
-    return float(found[1])
+    spent = [after - then for after, then in zip(_cpu(target.workers), before, strict=True)]
+    rate = re.search(r"^Requests/sec:\s*([\d.]+)", answer, re.MULTILINE)
+    requests = re.search(r"^\s*(\d+) requests in", answer, re.MULTILINE)
+    if rate is None or requests is None or "Non-2xx" in answer or "Socket errors" in answer:
+        raise RuntimeError(f"wrk and {target.url}: {answer}")
+    total = sum(spent)
+    return Run(float(rate[1]), total / int(requests[1]) * 1e6, tuple(each / total for each in spent))
+
+
+def _cpu(workers: Sequence[psutil.Process]) -> list[float]:
+    """Seconds of processor time that each has had, its own and the system's for it."""
+    times = [worker.cpu_times() for worker in workers]
+    return [each.user + each.system for each in times]

@@ -82,7 +82,7 @@ class TileStand:
         self._open.callback(self._pool.close)
         self._catalog = CatalogStore(self._pool, self.settings)
         self._grids = Grids()
-        self._tiles = Tiles(self._pool)
+        self._tiles = Tiles(self._pool, most_bytes=self.settings.max_tile_bytes)
         connection = psycopg.connect(dsn, autocommit=True)
         self._open.callback(connection.close)
         connection.execute("SET jit = off")

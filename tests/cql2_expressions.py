@@ -129,7 +129,19 @@ def _computed(children: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
 
 exact_numbers = st.recursive(_exact_numbers.map(_exact), _computed, max_leaves=4)
 inexact_numbers = st.one_of(_columns("f"), _literals(_FLOATS)).map(_exact)
-texts = st.one_of(_columns("st"), st.sampled_from(_TEXTS).map(lambda text: Node(_quoted(text), text, lambda _row: text)))
+_plain_texts = st.one_of(_columns("st"), st.sampled_from(_TEXTS).map(lambda text: Node(_quoted(text), text, lambda _row: text)))
+
+
+def _without_accents(node: Node) -> Node:
+    def value(row: Row) -> str | None:
+        text: str | None = node.value(row)
+        # All accents that there are in these texts.
+        return None if text is None else text.replace("ä", "a").replace("Ä", "A")
+
+    return Node(f"ACCENTI({node.text})", {"op": "accenti", "args": [node.json]}, value)
+
+
+texts = st.one_of(_plain_texts, _plain_texts.map(_without_accents))
 days = st.one_of(
     _columns("d"), st.sampled_from(_DAYS).map(lambda day: Node(f"DATE('{day:%Y-%m-%d}')".replace("DATE('1-", "DATE('0001-"), {"date": day.isoformat()}, lambda _row: day))
 )

@@ -217,3 +217,36 @@ def test_statement_of_the_application_is_a_source_by_its_id(make_app: MakeApp, s
     assert [feature["properties"]["made_by"] for feature in by_name["countries"]["features"]] == ["statement"]
     assert len(decoded(get(app, "/countries.1/0/0/0"))["countries.1"]["features"]) > 100
     assert {"countries", "countries.1"} <= set((get(app, "/catalog").json or {})["tiles"])
+
+
+def test_without_a_comment_a_source_is_described_by_where_it_is(make_app: MakeApp, database: str, tmp_path: Path) -> None:
+    import psycopg
+
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE TABLE roads (id int PRIMARY KEY, place geometry(Point, 4326))")
+        connection.execute(
+            "CREATE FUNCTION near(z int, x int, y int) RETURNS bytea LANGUAGE sql STABLE AS $$ SELECT NULL::bytea $$;"
+            "CREATE FUNCTION rows(n int DEFAULT 1) RETURNS SETOF roads LANGUAGE sql STABLE AS $$ SELECT * FROM roads $$;"
+            """COMMENT ON FUNCTION rows(int) IS '{"layer": true}'"""
+        )
+    (tmp_path / "évil.sql").write_text("SELECT id, place FROM public.roads")
+    (tmp_path / "told.sql").write_text("-- description: Roads of the town\nSELECT id, place FROM public.roads")
+    tiles = (get(make_app(database, FLAGSTONE_SQL_DIRECTORY=str(tmp_path)), "/catalog").json or {})["tiles"]
+    assert {name: entry["description"] for name, entry in tiles.items()} == {
+        "roads": "public.roads.place", "near": "public.near", "rows": "public.rows", "-vil": "Statement évil",
+        "told": "Roads of the town",
+    }  # fmt: skip
+
+
+def test_catalog_page_leads_to_the_page_of_addresses(app: Flask) -> None:
+    """The page of all addresses is one step from the catalog's."""
+    page = get(app, "/?f=html").text
+    for path in ("api.html", "api"):
+        assert f'href="./{path}"' in page
+        assert get(app, f"/{path}").status_code == 200
+
+
+def test_address_of_the_metrics_leads_on(app: Flask) -> None:
+    response = get(app, "/_/metrics")
+    assert (response.status_code, response.headers["Location"]) == (301, "../metrics")
+    assert "flagstone_" in followed(app, "/_/metrics").get_data(as_text=True)

@@ -23,7 +23,7 @@ def test_key_type_has_no_defaults() -> None:
 
 def test_key_is_readable() -> None:
     assert key_text(KEY.prefix, Tile(12, 2148, 1434)) == (
-        "t3:natural:public.countries:0123456789abcdef:!:WebMercatorQuad:!:columns=*&limit=10000:12/2148/1434"
+        "t4:natural:public.countries:0123456789abcdef:!:WebMercatorQuad:!:columns=*&limit=10000:12/2148/1434"
     )
 
 
@@ -95,8 +95,8 @@ def test_text_says_nothing_of_claims() -> None:
 def test_order_of_composite_parts_matters() -> None:
     other = KEY._replace(layer_id="public.cities")
     texts = {
-        KEY.prefix, composite_prefix([KEY]), composite_prefix([KEY, other]), composite_prefix([other, KEY]),
-        composite_prefix([KEY, other, other]),
+        KEY.prefix, composite_prefix([KEY.prefix]), composite_prefix([KEY.prefix, other.prefix]),
+        composite_prefix([other.prefix, KEY.prefix]), composite_prefix([KEY.prefix, other.prefix, other.prefix]),
     }  # fmt: skip
     assert len(texts) == 5
     assert all(len(text) <= 174 for text in texts)

@@ -20,11 +20,12 @@ from app.caching.config import cache_config
 from app.caching.entry import Entry
 from app.caching.serializer import ByteSerializer
 from app.caching.tile_cache import TileCache
+from app.layers.how import How
 from app.metrics import CACHE_FAILURES
 from app.settings import Settings
 from tests.servers.redis import RedisServer
 
-ENTRY = Entry.of(b"a tile" * 5_000, limited=True, made_at=1_780_000_000.5, version="v1")
+ENTRY = Entry.of(b"a tile" * 5_000, how=How.LIMITED, made_at=1_780_000_000.5, version="v1")
 
 
 def backend(**settings: Any) -> Any:

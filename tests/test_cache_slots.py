@@ -39,7 +39,8 @@ def test_quick_tiles_wait_their_turn() -> None:
                 running -= 1
 
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(make, range(40)))
+        # So few that the last one's turn comes well within the grace, on a busy machine too.
+        list(threads.map(make, range(8)))
     assert most == 2
 
 

@@ -6,9 +6,10 @@ import pytest
 from app.caching.entry import Entry
 from app.caching.memory import MemoryCache
 from app.caching.tile_cache import TileCache
+from app.layers.how import How
 from app.metrics import CACHE_ERRORS, CACHE_FAILURES, CACHE_HITS, CACHE_MISSES
 
-ENTRY = Entry.of(b"a tile" * 100, limited=True, made_at=1.5, version="")
+ENTRY = Entry.of(b"a tile" * 100, how=How.LIMITED, made_at=1.5, version="")
 
 
 class Clock:
@@ -69,9 +70,9 @@ def test_gives_back_what_was_put_and_counts(cache: TileCache) -> None:
 
 def test_zero_seconds_and_too_large_tiles_are_not_put(cache: TileCache, store: Broken) -> None:
     cache.put("a", ENTRY, 0)
-    cache.put("a", Entry(bytes(1_001), "ab" * 16, 1.0, "", False), 60)
+    cache.put("a", Entry(bytes(1_001), "ab" * 16, 1.0, "", How.FULL), 60)
     assert store.asked == 0
-    cache.put("a", Entry(bytes(1_000), "ab" * 16, 1.0, "", False), 60)
+    cache.put("a", Entry(bytes(1_000), "ab" * 16, 1.0, "", How.FULL), 60)
     assert cache.get("a") is not None
 
 

@@ -50,7 +50,7 @@ class TestTilesGet:
 
     def test_cut_is_said(self, sample_database: str) -> None:
         answer = flask("tiles", "get", "sample.countries", "0", "0", "0", "--limit", "2", "--columns", "", dsn=sample_database)
-        assert "the limit cut this tile" in answer.stderr
+        assert "the limit or the budget cut this tile" in answer.stderr
 
     @pytest.mark.parametrize(("layer", "tile", "said"), [("nope", "0/0/0", "no layer"), ("sample.countries", "1/5/0", "outside"),
                                                          ("sample.countries", "x/0/0", "whole number")])  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 from scripts.lib import CHECKOUT
 
 PAGE = (CHECKOUT / "docs" / "compare.md").read_text()
-LINK = re.compile(r"\[yes\]\(\.\./(tests/test_\w+\.py)#(test_\w+)\)")
+LINK = re.compile(r"\[yes\]\(\.\./(tests/(?:\w+/)?test_\w+\.py)#(test_\w+)\)")
 LINKS = LINK.findall(PAGE)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import psycopg
@@ -12,15 +11,14 @@ from psycopg import sql
 
 from app.layers.cql2.asked import parse_for
 from app.layers.identity import ANONYMOUS
-from app.layers.member import Member
 from app.layers.relation import RelationLayer
-from app.layers.request import layer_requests
 from app.layers.tile import Tile
 from app.repository.filter_sql import condition
 from app.repository.postgis import PostGIS, find
 from tests.catalogs import catalog_of
 from tests.conftest import MakeApp
 from tests.cql2_filtered import application, filtered_database, ids
+from tests.plans import plan_of
 from tests.servers.postgres import DatabaseServer
 
 
@@ -98,17 +96,9 @@ def test_spatial_filter_uses_the_spatial_index(predicate: str, mode: str, indexe
 
 
 def test_the_whole_query_of_a_tile_uses_the_index_too(indexed: str, make_app: MakeApp) -> None:
-    backend = make_app(indexed).extensions["flagstone"]
-    layer = backend.catalog.catalog().find("public.many", ANONYMOUS)
+    app = make_app(indexed)
     for text, index in (("whole = 77", "many_whole"), ("instant < TIMESTAMP('2000-01-02T00:00:00Z')", "many_instant")):
-        [request] = layer_requests(
-            [Member("many", layer)], backend.grids.get("WebMercatorQuad"), {"filter": [text]}, backend.settings, ANONYMOUS
-        )
-        until = time.monotonic() + 10
-        question = backend.reader._tiles._question(request, Tile(10, 512, 511), backend.catalog.postgis, until)
-        with psycopg.connect(indexed) as connection:
-            plan = "\n".join(line for (line,) in connection.execute(b"EXPLAIN " + question.text, question.values))
-        assert index in plan
+        assert index in plan_of(app, "public.many", Tile(10, 512, 511), {"filter": [text]})
 
 
 def explained(dsn: str, text: str, mode: str, layer_id: str = "public.many") -> str:
@@ -141,7 +131,7 @@ def test_filters_of_one_shape_share_one_statement(filtered: Flask) -> None:
 
 
 def test_endless_filters_do_not_fill_the_memory(filtered: Flask) -> None:
-    texts = filtered.extensions["flagstone"].reader._tiles._texts
+    texts = filtered.extensions["flagstone"].reader._tiles.questions._texts
     before = texts.bytes
     for number in range(50):
         ids(filtered, "things", f"whole = {number} OR name = 'x{number}' OR whole IN ({','.join(map(str, range(number + 1)))})")

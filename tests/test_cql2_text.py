@@ -105,7 +105,7 @@ def test_text_has_one_meaning(text: str, meaning: str) -> None:
         ("1", 1, "the number 1 is no condition"),
         ("whole = 1 AND 'x'", 15, "the text 'x' is no condition"),
         ("BBOX(1,2,3,4) = 1", 1, "BBOX cannot stand here"),
-        ("ACCENTI(name) = 'x'", 1, "ACCENTI is not supported"),
+        ("ACCENTI(whole) = 'x'", 9, "ACCENTI takes text"),
         ("CASEI(whole) = 'x'", 7, "CASEI takes text"),
         ("DATE(day) = day", 1, "DATE takes one text in quotes"),
     ],

@@ -14,6 +14,11 @@ from app.repository.catalog import Catalog
 from tests.catalogs import catalog_of, catalog_store, reasons
 from tests.conftest import Login
 
+NOT_PLACED = (
+    "it returns bytea and takes three whole numbers, but not as a tile function does:"
+    " the first three arguments are z (or zoom), x and y, by these names and in this order"
+)
+
 
 @pytest.fixture
 def dsn(oddity: Callable[[str], str]) -> str:
@@ -86,7 +91,37 @@ def test_what_looks_like_a_tile_function_and_is_none_is_rejected_with_a_reason(d
         "public.many": "it takes any number of arguments (VARIADIC)",
         "public.no_numbers": "its arguments z, x and y are no integers",
         "public.three_columns": "it returns other columns than a tile (bytea) and a text for its ETag",
+        "public.unnamed": NOT_PLACED,
     }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "returns"),
+    [
+        ("y int, x int, z int", "bytea"), ("zoom int, col int, line int", "bytea"), ("layer text, z int, x int, y int", "bytea"),
+        ("int, int, int, json", "bytea"), ("x bigint, y bigint, z smallint, kind text DEFAULT NULL", "TABLE (mvt bytea, key text)"),
+        ("query json, z int, x int, y int", "TABLE (mvt bytea)"), ("z int, query json, x int, y int", "bytea"),
+    ],
+)  # fmt: skip
+def test_three_integers_that_are_not_z_x_and_y_are_rejected_with_a_reason(database: str, arguments: str, returns: str) -> None:
+    run(database, f"CREATE FUNCTION odd({arguments}) RETURNS {returns} LANGUAGE plpgsql AS $$ BEGIN END $$")
+    catalog = catalog_of(database)
+    assert "public.odd" not in ids(catalog)
+    assert reasons(catalog) == {"public.odd": NOT_PLACED}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "returns"),
+    [("a int, b int", "bytea"), ("a text, b text, c text", "bytea"), ("y int, x int, z int", "text"), ("a int, b int, c text, d text, e text, f text, g int", "bytea")],
+)  # fmt: skip
+def test_functions_that_do_not_look_like_tiles_are_not_mentioned(database: str, arguments: str, returns: str) -> None:
+    run(database, f"CREATE FUNCTION odd({arguments}) RETURNS {returns} LANGUAGE plpgsql AS $$ BEGIN END $$")
+    assert reasons(catalog_of(database)) == {}
+
+
+def test_an_extensions_function_that_takes_three_integers_is_not_mentioned(dsn: str) -> None:
+    run(dsn, "ALTER EXTENSION postgis ADD FUNCTION unnamed(int, int, int)")
+    assert "public.unnamed" not in reasons(catalog_of(dsn))
 
 
 def test_functions_of_an_extension_are_no_layers(dsn: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 
 from app.caching.entry import Entry
+from app.layers.how import How
 from tests.conftest import MakeApp
 from tests.tile_decoding import decoded, get
 
@@ -178,7 +179,7 @@ class TestEntry:
     @pytest.mark.parametrize("tag", [None, "abc", "W/x", 'a"b', "ü", "", "0" * 32, "A" * 32, "x" * 201, "x" * 200])
     @pytest.mark.parametrize("media_type", ["", "image/png", "application/geo+json"])
     def test_frame_gives_back_type_and_tag(self, tag: str | None, media_type: str) -> None:
-        entry = Entry.of(b"a tile", limited=True, made_at=1.5, version="v", media_type=media_type, tag=tag)
+        entry = Entry.of(b"a tile", how=How.LIMITED, made_at=1.5, version="v", media_type=media_type, tag=tag)
         assert Entry.parse(entry.framed()) == entry
         assert entry.raw() == b"a tile"
         assert entry.is_gzip == (not media_type)
@@ -188,6 +189,6 @@ class TestEntry:
     def test_a_frame_with_a_type_or_tag_that_no_header_may_hold_is_refused(self) -> None:
         from tests.test_cache_entry import signed
 
-        frame = Entry.of(b"", limited=False, made_at=1.5, version="", media_type="image/png", tag="abc").framed()
+        frame = Entry.of(b"", how=How.FULL, made_at=1.5, version="", media_type="image/png", tag="abc").framed()
         for old, new in ((b"image/png", b"image\r\npn"), (b"abc", b'a"c'), (b"abc", b"a\nc")):
             assert Entry.parse(signed(frame.replace(old, new)[:-4])) is None

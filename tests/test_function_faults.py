@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import time
+import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 
 import psycopg
 import pytest
 from flask import Flask
 
+from app.errors import QueryFailed
 from app.layers.identity import Identity
 from app.layers.member import Member
 from app.layers.request import layer_requests
@@ -19,7 +23,7 @@ from tests.tile_decoding import decoded, get
 
 STATE = (
     "SELECT current_setting('default_transaction_read_only'), current_setting('statement_timeout'), current_setting('TimeZone'), "
-    "current_setting('search_path'), current_setting('transaction_read_only'), (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'), "
+    "current_setting('search_path'), current_setting('transaction_read_only'), (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()), "
     "(SELECT count(*) FROM pg_prepared_statements WHERE from_sql)"
 )
 
@@ -87,6 +91,77 @@ class TestFailing:
 
     def test_a_part_of_a_composite_that_fails_is_told(self, app: Flask) -> None:
         assert_refused(app, f"/tiles/plain,fails/{TILE}?fails.how=raise", 500, "public.fails")
+
+
+class TestSize:
+    """The bytes that a function returns are counted in the database: too many of them are never sent."""
+
+    MOST = 100_000
+
+    @pytest.fixture
+    def app(self, dsn: str, make_app: MakeApp) -> Flask:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute("""
+                CREATE FUNCTION large(z int, x int, y int, size int, tag_size int DEFAULT 3) RETURNS TABLE (mvt bytea, tag text) LANGUAGE sql STABLE AS
+                    $$ SELECT ST_AsMVT(feature, 'large'), repeat('t', tag_size) FROM (
+                         SELECT repeat('x', size) AS word, ST_AsMVTGeom(ST_MakePoint(1, 1), ST_MakeBox2D(ST_MakePoint(0, 0), ST_MakePoint(2, 2))) AS geom) AS feature $$;
+                CREATE FUNCTION picture_of(z int, x int, y int, size int) RETURNS bytea LANGUAGE sql STABLE AS $$ SELECT decode(repeat('00', size), 'hex') $$;
+                COMMENT ON FUNCTION picture_of IS '{"content_type": "image/png"}';
+                CREATE FUNCTION large_rows(size int) RETURNS TABLE (word text, geom geometry) LANGUAGE sql STABLE AS
+                    $$ SELECT repeat('x', size), ST_SetSRID(ST_MakePoint(9.5, 47.1), 4326) $$;
+                COMMENT ON FUNCTION large_rows IS '{"layer": true}';
+            """)
+        return make_app(dsn, CACHE_TYPE="NullCache", FLAGSTONE_MAX_TILE_BYTES=str(self.MOST))
+
+    @pytest.mark.parametrize("layer", ["large", "large_rows", "picture_of"])
+    def test_a_tile_of_too_many_bytes_is_500_and_the_log_names_the_setting(
+        self, app: Flask, layer: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        response = get(app, f"/tiles/{layer}/{TILE}?size=1000")
+        assert response.status_code == 200
+        assert_refused(app, f"/tiles/{layer}/{TILE}?size=2000000", 500, f"public.{layer}", f"at most {self.MOST}")
+        assert "FLAGSTONE_MAX_TILE_BYTES" in caplog.text
+        assert get(app, f"/tiles/{layer}/{TILE}?size=1000").data == response.data
+
+    def test_the_last_byte_that_is_let_through(self, app: Flask) -> None:
+        assert len(get(app, f"/tiles/picture_of/{TILE}?size={self.MOST}").data) == self.MOST
+        assert_refused(app, f"/tiles/picture_of/{TILE}?size={self.MOST + 1}", 500, f"{self.MOST + 1} bytes")
+
+    def test_what_is_too_large_is_not_sent(self, app: Flask) -> None:
+        there = app.extensions["flagstone"]
+        layer = there.catalog.layer("picture_of", Identity())
+        (request,) = layer_requests([Member("picture_of", layer)], there.grids.get("WebMercatorQuad"), {"size": ["50000000"]}, there.settings, Identity())
+        tracemalloc.start()
+        with pytest.raises(QueryFailed, match="50000000 bytes"):
+            there.reader.tile(there.source((request,)), Tile(8, 134, 89))
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+        tracemalloc.stop()
+
+    def test_a_small_stream_that_unpacks_to_much_is_no_way_around_it(self, app: Flask, dsn: str) -> None:
+        stream = gzip.compress(b"\0" * 50_000_000)
+        assert len(stream) < self.MOST
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute(f"CREATE FUNCTION packed(z int, x int, y int) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$ SELECT '\\x{stream.hex()}'::bytea $$".encode())
+        assert_refused(app, f"/tiles/packed/{TILE}", 500, "public.packed", "unpacked", f"at most {self.MOST}")
+
+    def test_a_statement_of_the_application_is_bound_too(self, dsn: str, make_app: MakeApp, tmp_path: Path) -> None:
+        (tmp_path / "finished.sql").write_text("-- parameter: size int\nSELECT decode(repeat('00', :size), 'hex')")
+        (tmp_path / "rows.sql").write_text("-- parameter: size int\nSELECT repeat('x', :size) AS word, ST_SetSRID(ST_MakePoint(9.5, 47.1), 4326) AS geom")
+        app = make_app(dsn, CACHE_TYPE="NullCache", FLAGSTONE_MAX_TILE_BYTES=str(self.MOST), FLAGSTONE_SQL_DIRECTORY=str(tmp_path))
+        for layer in ("finished", "rows"):
+            assert_refused(app, f"/tiles/{layer}/{TILE}?size=200000", 500, f"layer {layer}", f"at most {self.MOST}")
+        assert get(app, f"/tiles/rows/{TILE}?size=1000").status_code == 200
+
+    def test_a_tag_of_any_length_becomes_one_of_a_few_bytes(self, app: Flask) -> None:
+        tags = [get(app, f"/tiles/large/{TILE}?size=1&tag_size={size}").headers["ETag"] for size in (3, 5_000_000, 5_000_000, 5_000_001)]
+        assert "ttt" in tags[0]
+        assert tags[1] == tags[2] != tags[3]
+        assert all(len(tag) < 100 for tag in tags)
+
+    def test_other_layers_of_a_composite_stand_where_a_part_may_fail(self, dsn: str, make_app: MakeApp, app: Flask) -> None:
+        lenient = make_app(dsn, CACHE_TYPE="NullCache", FLAGSTONE_MAX_TILE_BYTES=str(self.MOST), FLAGSTONE_COMPOSITE_FAILURE="skip")
+        assert list(decoded(get(lenient, f"/tiles/plain,large/{TILE}?large.size=2000000"))) == ["plain"]
+        assert_refused(app, f"/tiles/plain,large/{TILE}?large.size=2000000", 500, "public.large")
 
 
 class TestChanging:

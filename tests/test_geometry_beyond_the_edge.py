@@ -7,16 +7,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from flask import Flask
-from shapely import affinity
 from shapely.geometry import box
 from shapely.ops import unary_union
 
 from app.repository import far_rows
 from tests.conftest import MakeApp
 from tests.tile_decoding import drawn, features
-
-EDGE = 20037508.342789244
+from tests.whole_world import ACROSS, EDGE, RING, assert_same, mercator_box, scaled, whole
 
 
 def _fill(dsn: str, kind: str, rows: list[str], *, index: bool = True) -> None:
@@ -27,42 +24,6 @@ def _fill(dsn: str, kind: str, rows: list[str], *, index: bool = True) -> None:
         if index:
             connection.execute("CREATE INDEX ON far USING gist (geom)")
         connection.execute("ANALYZE far")
-
-
-def _whole(app: Flask, zoom: int, layer: str = "far", grid: str = "", columns: int | None = None, rows: int | None = None) -> dict[int, Any]:
-    """What all tiles of a zoom show, in parts of the world from its upper left corner, without buffer."""
-    wide, high = columns or 2**zoom, rows or 2**zoom
-    found: dict[int, list[Any]] = {}
-    for x in range(wide):
-        for y in range(high):
-            for feature in features(app, f"/tiles/{grid}{layer}/{zoom}/{x}/{y}?buffer=0"):
-                shape = drawn(feature)
-                moved = _scaled(shape, x, y, wide, high)
-                found.setdefault(feature["id"], []).append(moved)
-    return {key: unary_union(parts) for key, parts in found.items()}
-
-
-def _scaled(shape: Any, x: int, y: int, wide: int, high: int) -> Any:
-    return affinity.affine_transform(shape, [1 / 4096 / wide, 0, 0, 1 / 4096 / high, x / wide, y / high])
-
-
-def _box(west: float, south: float, east: float, north: float) -> Any:
-    """A box of longitudes and latitudes in Web Mercator, in parts of the world."""
-    def down(latitude: float) -> float:
-        return (1 - math.asinh(math.tan(math.radians(latitude))) / math.pi) / 2
-
-    return box((west + 180) / 360, down(north), (east + 180) / 360, down(south))
-
-
-def _same(found: Any, expected: Any, zoom: int) -> None:
-    """Apart by no more than two units along the outline."""
-    slack = 2 / 4096 / 2**zoom
-    assert found.difference(expected.buffer(slack)).area < 1e-12
-    assert expected.difference(found.buffer(slack)).area < 1e-12
-
-
-ACROSS = unary_union([_box(170, 0, 180, 10), _box(-180, 0, -170, 10)])
-RING = "POLYGON(({0} 0,{1} 0,{1} 10,{0} 10,{0} 0))"
 
 
 @pytest.mark.parametrize("zoom", range(7))
@@ -79,19 +40,19 @@ def test_a_polygon_from_170_to_190_is_on_both_sides_at_every_zoom(make_app: Make
             if y < 0:
                 continue
             for feature in features(app, f"/tiles/far/{zoom}/{x}/{y}?buffer=0"):
-                parts.append(_scaled(drawn(feature), x, y, 2**zoom, 2**zoom))
-    _same(unary_union(parts), ACROSS, zoom)
+                parts.append(scaled(drawn(feature), x, y, 2**zoom, 2**zoom))
+    assert_same(unary_union(parts), ACROSS, zoom)
 
 
 @pytest.mark.parametrize(
     ("west", "east", "expected"),
-    [(170, 190, ACROSS), (-190, -170, ACROSS), (350, 370, _box(-10, 0, 10, 10)), (-370, -350, _box(-10, 0, 10, 10)), (530, 550, _box(170, 0, 180, 10))],
+    [(170, 190, ACROSS), (-190, -170, ACROSS), (350, 370, mercator_box(-10, 0, 10, 10)), (-370, -350, mercator_box(-10, 0, 10, 10)), (530, 550, mercator_box(170, 0, 180, 10))],
     ids=["east", "west", "a turn east", "a turn west", "cut at one turn"],
 )
 def test_it_does_not_matter_on_which_side_a_row_lies(make_app: MakeApp, database: str, west: int, east: int, expected: Any) -> None:
     _fill(database, "geometry(Polygon, 4326)", [f"'SRID=4326;{RING.format(west, east)}'"])
-    found = _whole(make_app(database), 2)
-    _same(found[1], expected, 2)
+    found = whole(make_app(database), 2)
+    assert_same(found[1], expected, 2)
 
 
 @pytest.mark.parametrize("kind", ["polygon", "heavy polygon", "multipolygon", "mixed"])
@@ -104,10 +65,10 @@ def test_data_from_0_to_360_cover_the_same_world(make_app: MakeApp, database: st
     _fill(database, "geometry(Geometry, 4326)", [shape, "'SRID=4326;POINT(350 10)'", "'SRID=4326;LINESTRING(175 -10, 185 -5)'", "'SRID=4326;POINT(10 10)'"])
     app = make_app(database)
     for zoom in (0, 1, 3):
-        found = _whole(app, zoom)
-        _same(found[1], ACROSS, zoom)
-        assert found[2].distance(_box(-10, 10, -10, 10)) < 1 / 4096
-        assert found[4].distance(_box(10, 10, 10, 10)) < 1 / 4096
+        found = whole(app, zoom)
+        assert_same(found[1], ACROSS, zoom)
+        assert found[2].distance(mercator_box(-10, 10, -10, 10)) < 1 / 4096
+        assert found[4].distance(mercator_box(10, 10, 10, 10)) < 1 / 4096
         line = unary_union([found[3]]).bounds
         assert line[0] < 0.001 and line[2] > 0.999
         assert found[3].length < 0.05
@@ -128,7 +89,7 @@ def test_points_of_either_turn_are_at_their_place(make_app: MakeApp, database: s
     longitudes = [185, -175, 535, -535, 180, -180, 0, 360, 180.5]
     _fill(database, f"geometry({kind}, 4326)", [make.format(lon) for lon in longitudes])
     app = make_app(database)
-    places = {key: shape.centroid.x for key, shape in _whole(app, 3).items()}
+    places = {key: shape.centroid.x for key, shape in whole(app, 3).items()}
     for number, longitude in enumerate(longitudes, 1):
         across = ((longitude + 180) / 360) % 1
         assert min(abs(places[number] - across), 1 - abs(places[number] - across)) < 2 / 4096 / 8, longitude
@@ -143,7 +104,7 @@ def test_grids_in_degrees_show_it_too(make_app: MakeApp, database: str, grid: st
         (west,), (east,) = (features(app, f"/tiles/{grid}far/0/{x}/84?buffer=0") for x in (0, 359))
         assert drawn(west).area == drawn(east).area == 4096**2
         return
-    found = _whole(app, 1, grid=grid, columns=columns, rows=rows)[1]
+    found = whole(app, 1, grid=grid, columns=columns, rows=rows)[1]
     expected = unary_union([box(350 / 360, 80 / 180, 1, 0.5), box(0, 80 / 180, 10 / 360, 0.5)])
     assert found.symmetric_difference(expected).area < 1e-5
 
@@ -156,9 +117,9 @@ def test_a_mercator_layer_beyond_the_edge_of_the_world_comes_round(make_app: Mak
     )
     app = make_app(database)
     for zoom in range(5):
-        found = _whole(app, zoom)
+        found = whole(app, zoom)
         part, high = 1000000 / EDGE / 2, 0.5 - 1000000 / EDGE / 2
-        _same(found[1], unary_union([box(1 - part, high, 1, 0.5), box(0, high, part, 0.5)]), zoom)
+        assert_same(found[1], unary_union([box(1 - part, high, 1, 0.5), box(0, high, part, 0.5)]), zoom)
         assert found[2].centroid.x == pytest.approx(2 * part, abs=1 / 4096)
         assert found[3].bounds[2] == pytest.approx(1, abs=1e-6) and found[3].bounds[0] > 0.98
 
@@ -180,9 +141,9 @@ def test_poles_and_beyond_are_cut_and_never_smeared(make_app: MakeApp, database:
     )
     app = make_app(database)
     for zoom in range(4):
-        found = _whole(app, zoom)
+        found = whole(app, zoom)
         assert found.keys() == {4, 5, 6, 7, 8}
-        assert found[6].bounds == pytest.approx((0, _box(0, -80, 1, 0).bounds[3], 1, 1), abs=1 / 4096)
+        assert found[6].bounds == pytest.approx((0, mercator_box(0, -80, 1, 0).bounds[3], 1, 1), abs=1 / 4096)
         assert found[7].bounds[0::2] == pytest.approx((200 / 360, 210 / 360), abs=1 / 4096)
         assert found[8].bounds[0::2] == pytest.approx((280 / 360, 280 / 360), abs=1 / 4096)
 
@@ -235,4 +196,4 @@ def test_a_view_and_a_layer_in_another_schema_are_asked_too(make_app: MakeApp, g
         connection.execute("CREATE VIEW far_view AS SELECT * FROM far")
     app = make_app(gis_database)
     for layer in ("far", "far_view"):
-        _same(_whole(app, 2, layer)[1], ACROSS, 2)
+        assert_same(whole(app, 2, layer)[1], ACROSS, 2)

@@ -10,8 +10,8 @@ from shapely.geometry import box
 from shapely.ops import unary_union
 
 from tests.conftest import MakeApp
-from tests.test_geometry_beyond_the_edge import ACROSS, _box, _same, _whole
 from tests.tile_decoding import drawn, features, get
+from tests.whole_world import ACROSS, assert_same, mercator_box, whole
 
 ROWS = {
     1: "POLYGON((170 0,-170 0,-170 10,170 10,170 0))",
@@ -37,14 +37,14 @@ def dsn(database: str) -> str:
 
 @pytest.mark.parametrize("zoom", range(5))
 def test_shapes_across_the_line_are_on_both_sides_of_it(make_app: MakeApp, dsn: str, zoom: int) -> None:
-    found = _whole(make_app(dsn), zoom, "globe")
-    _same(found[1], ACROSS, zoom)
-    _same(found[2], unary_union([_box(170, -30, 180, -20), _box(-180, -30, -170, -20), _box(0, 0, 10, 10)]), zoom)
-    whole = unary_union([_box(170, 20, 180, 40), _box(-180, 20, -170, 40)])
-    _same(found[3], whole.difference(unary_union([_box(-179, 25, -175, 35), _box(175, 25, 179, 35)])), zoom)
+    found = whole(make_app(dsn), zoom, "globe")
+    assert_same(found[1], ACROSS, zoom)
+    assert_same(found[2], unary_union([mercator_box(170, -30, 180, -20), mercator_box(-180, -30, -170, -20), mercator_box(0, 0, 10, 10)]), zoom)
+    block = unary_union([mercator_box(170, 20, 180, 40), mercator_box(-180, 20, -170, 40)])
+    assert_same(found[3], block.difference(unary_union([mercator_box(-179, 25, -175, 35), mercator_box(175, 25, 179, 35)])), zoom)
     assert found[4].length < 0.06 and found[4].bounds[0] < 0.001 and found[4].bounds[2] > 0.999
-    _same(found[6], _box(-20, 60, 20, 65), zoom)
-    _same(found[7], unary_union([_box(170, -50, 180, -40), _box(-180, -50, -170, -40)]), zoom)
+    assert_same(found[6], mercator_box(-20, 60, 20, 65), zoom)
+    assert_same(found[7], unary_union([mercator_box(170, -50, 180, -40), mercator_box(-180, -50, -170, -40)]), zoom)
 
 
 def test_a_polygon_around_the_pole_fills_the_south(make_app: MakeApp, dsn: str) -> None:
@@ -65,7 +65,7 @@ def test_a_heavy_shape_across_the_line_is_clipped_like_others(make_app: MakeApp,
         assert connection.execute("SELECT pg_column_size(geog) > 12000 FROM globe WHERE id = 2").fetchone() == (True,)
     app = make_app(database)
     for zoom in (0, 2, 4):
-        _same(_whole(app, zoom, "globe")[2], ACROSS, zoom)
+        assert_same(whole(app, zoom, "globe")[2], ACROSS, zoom)
 
 
 @pytest.mark.parametrize("path", ["/tiles/WorldCRS84Quad/globe/0/1/0", "/tiles/UPSAntarcticWGS84Quad/globe/0/0/0", "/tiles/NZTM2000Quad/globe/0/0/0"])

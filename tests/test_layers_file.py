@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import psycopg
 import pytest
@@ -11,9 +12,11 @@ import pytest
 from app.layers.bounds import Bounds
 from app.layers.identity import ANONYMOUS
 from app.layers.layer import RowLayer
+from app.layers.tile import Tile
 from app.repository.catalog import Catalog
 from tests.catalogs import catalog_of, catalog_store, reasons
 from tests.conftest import Login, MakeApp
+from tests.crowds import rows_of
 from tests.tile_decoding import attributes, decoded, features, get
 
 _TABLE = """
@@ -319,11 +322,14 @@ def test_default_setting_comment_file_and_request_overrule_one_another_in_this_o
     roads: str, file: WriteFile, make_app: MakeApp
 ) -> None:
     def counted(query: str = "", **settings: str) -> tuple[int, int]:
-        """The extent and the number of features."""
-        layer = decoded(get(make_app(roads, **settings), f"/tiles/roads/0/0/0{query}"))["public.roads"]
-        return layer["extent"], len(layer["features"])
+        """The extent, and the most features."""
+        app = make_app(roads, **settings)
+        layer = decoded(get(app, f"/tiles/roads/0/0/0{query}"))["public.roads"]
+        request = rows_of(app, "public.roads", Tile(0, 0, 0), **dict(parse_qsl(query.lstrip("?")))).request
+        assert len(layer["features"]) <= request.limit
+        return layer["extent"], request.limit
 
-    assert counted() == (4096, 30)
+    assert counted() == (4096, 10_000)
     setting = {"FLAGSTONE_TILE_EXTENT": "2048", "FLAGSTONE_MAX_FEATURES": "20"}
     assert counted(**setting) == (2048, 20)
     with psycopg.connect(roads, autocommit=True) as connection:

@@ -224,7 +224,6 @@ def test_save_without_a_name_writes_the_file_of_the_settings_or_layers_toml(
         ('[composites.c]\nlayers = ["public.x", "public.t"]', '[composites."c"] layers[0] (public.x): there is no such layer'),
         ('[composites.c]\nlayers = [{layer = "public.t", columns = ["x"]}]', '[composites."c"] layers[0] (public.t) columns: there is no'),
         ('[composites.t]\nlayers = ["public.t"]', '[composites."t"] has the bare name of public.t'),
-        ('[composites.AroundVaduz]\nlayers = ["public.t"]', "has the name of a tile matrix set"),
     ],
 )  # fmt: skip
 def test_check_tells_what_a_layers_file_cannot_mean(points: str, make_app: MakeApp, tmp_path: Path, text: str, said: str) -> None:

@@ -47,7 +47,7 @@ def test_exposition_lists_every_series_and_nobody_elses() -> None:
     assert all(name.startswith("flagstone_") for name in found)
     for event in ("hit", "miss", "error", "shared"):
         assert f"flagstone_cache_events_total{{event={event}}}" in found
-    for outcome in ("data", "empty", "limited", "error"):
+    for outcome in ("data", "empty", "sampled", "limited", "error"):
         assert f"flagstone_tiles_total{{outcome={outcome}}}" in found
     for name in ("cache_failures_total", "cache_bytes", "tile_query_seconds_count", "pool_refusals_total"):
         assert f"flagstone_{name}" in found

@@ -14,7 +14,7 @@ import pytest
 from flask import Flask
 
 from tests.conftest import MakeApp
-from tests.tile_decoding import decoded, drawn, followed, get
+from tests.tile_decoding import decoded, drawn, get
 
 REL = "http://www.opengis.net/def/rel/ogc/1.0"
 MVT = "application/vnd.mapbox-vector-tile"
@@ -76,7 +76,8 @@ def test_conformance_declares_classes_that_these_tests_hold(app: Flask) -> None:
     tiles = "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf"
     for name in ("core", "tileset", "tilesets-list", "dataset-tilesets", "geodata-tilesets", "collections-selection", "mvt"):
         assert f"{tiles}/{name}" in classes
-    assert {each.rpartition("/")[0] for each in classes} == {tiles, "http://www.opengis.net/spec/tms/2.0/conf"}
+    others = {"http://www.opengis.net/spec/tms/2.0/conf", "http://www.opengis.net/spec/cql2/1.0/conf"}
+    assert {each.rpartition("/")[0] for each in classes} == {tiles, *others}
     # What nobody wrote: XML, dates, pictures. And parameters that are not known are ignored, so Common's core is not there.
     for name in ("xml", "datetime", "png", "jpeg", "geojson", "netcdf", "tiff"):
         assert f"{tiles}/{name}" not in classes
@@ -340,51 +341,6 @@ def test_columns_named_like_parameters_of_the_dataset_do_not_filter(make_app: Ma
     app = make_app(database)
     (layer,) = decoded(get(app, "/tiles/WebMercatorQuad/0/0/0?collections=public.odd")).values()
     assert [feature["properties"]["collections"] for feature in layer["features"]] == ["a"]
-
-
-# --- tipg's addresses in the same tree --------------------------------------------------------------------------------
-
-
-def test_tilejson_of_a_collection_counts_in_x_and_y(app: Flask) -> None:
-    tilejson = document(app, f"{COUNTRIES}/tiles/WebMercatorQuad/tilejson.json?columns=name")
-    assert tilejson["tiles"] == [f"http://localhost{COUNTRIES}/tiles/WebMercatorQuad/{{z}}/{{y}}/{{x}}?columns=name"]
-    assert [layer["id"] for layer in tilejson["vector_layers"]] == ["sample.countries"]
-    path = path_of(tilejson["tiles"][0]).replace("{z}", "4").replace("{x}", "8").replace("{y}", "5")
-    (layer,) = decoded(get(app, path)).values()
-    assert {"name": "Germany"} in [feature["properties"] for feature in layer["features"]]
-
-
-def test_style_leads_to_that_tilejson(app: Flask) -> None:
-    made = document(app, f"{COUNTRIES}/tiles/WebMercatorQuad/style.json")
-    (source,) = made["sources"].values()
-    assert source["url"] == f"http://localhost{COUNTRIES}/tiles/WebMercatorQuad/tilejson.json"
-    assert {layer["source-layer"] for layer in made["layers"] if "source-layer" in layer} == {"sample.countries"}
-
-
-def test_tileset_has_tipgs_template_too(app: Flask) -> None:
-    found = document(app, f"{COUNTRIES}/tiles/WebMercatorQuad")
-    tile = linked(found, "tile")
-    assert tile["href"] == f"http://localhost{COUNTRIES}/tiles/WebMercatorQuad/{{z}}/{{y}}/{{x}}"
-    assert tile["templated"] is True
-    # OpenLayers takes the last link of a media type.
-    assert [link["rel"] for link in found["links"] if link["type"] == MVT][-1] == "item"
-
-
-def test_constant_layer_name_reaches_the_tiles_of_a_collection(make_app: MakeApp, sample_database: str) -> None:
-    app = make_app(sample_database, FLAGSTONE_MVT_LAYER_NAME="default")
-    tilejson = document(app, f"{COUNTRIES}/tiles/WebMercatorQuad/tilejson.json")
-    assert [layer["id"] for layer in tilejson["vector_layers"]] == ["default"]
-    assert set(decoded(get(app, f"{COUNTRIES}/tiles/WebMercatorQuad/0/0/0"))) == {"default"}
-    assert set(decoded(get(app, "/tiles/WebMercatorQuad/0/0/0?collections=sample.countries,sample.cities"))) == {
-        "sample.countries", "sample.cities",
-    }  # fmt: skip
-
-
-def test_maps_of_tipg_lead_to_the_viewer(app: Flask) -> None:
-    for path in ("tiles/WebMercatorQuad/map.html", "tiles/WebMercatorQuad/viewer", "WebMercatorQuad/viewer"):
-        assert followed(app, f"{COUNTRIES}/{path}").mimetype == "text/html"
-    for name in ("tilejson.json", "style.json"):
-        assert followed(app, f"{COUNTRIES}/WebMercatorQuad/{name}?columns=name").status_code == 200
 
 
 def test_addresses_hold_behind_a_prefix(make_app: MakeApp, sample_database: str) -> None:

@@ -10,7 +10,6 @@ import schemathesis
 from flask import Flask
 from hypothesis import HealthCheck, given, seed, settings
 from openapi_spec_validator import OpenAPIV30SpecValidator
-from playwright.sync_api import sync_playwright
 from schemathesis.core.failures import Failure
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -22,8 +21,8 @@ from werkzeug.routing import RequestRedirect
 from app import create_app
 from app.documents.openapi_operations import OPERATIONS
 from app.settings import Settings
+from tests.chromium import started
 from tests.conftest import Login, MakeApp, Serve
-from tests.test_viewer import FLAGS
 from tests.tile_decoding import get
 
 PATHS = [operation.path for operations in OPERATIONS.values() for operation in operations]
@@ -176,15 +175,13 @@ def test_page_opens_in_a_browser_without_a_complaint(serve: Serve, sample_databa
     server = serve(DATABASE_URL=sample_database)
     said: list[str] = []
     asked: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+    with started(chromium) as browser:
         page = browser.new_page()
         page.on("console", lambda message: said.append(message.text))
         page.on("request", lambda request: asked.append(request.url))
         page.goto(f"{server.url}/api.html?layer=sample.countries")
         page.get_by_text("GET /tiles/{layers}/{z}/{x}/{y}").first.click()
         assert page.get_by_text("cql2-text, cql2-json").first.is_visible()
-        browser.close()
     assert not said
     assert all(url.startswith(server.url) for url in asked)
 

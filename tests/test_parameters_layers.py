@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import psycopg
 import pytest
 from flask import Flask
 
-from app.layers.identity import ANONYMOUS
-from app.layers.member import Member
-from app.layers.request import grid_for, layer_requests
 from app.layers.tile import Tile
 from tests.conftest import MakeApp
+from tests.plans import plan_of
 from tests.row_parameters import address, fault
 from tests.tile_decoding import features, get
 
@@ -86,14 +83,8 @@ def test_a_condition_uses_the_index_of_its_column(make_app: MakeApp, database: s
         connection.execute("CREATE INDEX coded_geom ON coded USING gist (geom)")
         connection.execute("ANALYZE coded")
     app = make_app(database)
-    there = app.extensions["flagstone"]
-    layer = there.catalog.layer("public.coded", ANONYMOUS)
-    grid = grid_for(there.grids, None, there.settings)
     for query, index in INDEXED:
-        (request,) = layer_requests([Member(layer.id, layer)], grid, query, there.settings, ANONYMOUS)
-        question = there.reader._tiles._question(request, Tile(0, 0, 0), there.catalog.postgis, time.monotonic() + 10)
-        with psycopg.connect(database) as connection:
-            plan = "\n".join(line for (line,) in connection.execute(b"EXPLAIN " + question.text, question.values))
+        plan = plan_of(app, "public.coded", Tile(0, 0, 0), query)
         assert index in plan, plan
         (name, values), *_ = query.items()
         assert get(app, address("public.coded", **{name: values})).status_code == 200

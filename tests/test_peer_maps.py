@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from tests.chromium import started
 from tests.servers.gunicorn import Gunicorn
-from tests.test_viewer import FLAGS
 
 MODULES = Path(__file__).parents[1] / "node_modules"
 OPENLAYERS = MODULES / "ol" / "dist" / "ol.js"
@@ -53,30 +53,23 @@ OPENLAYERS_PAGE = """<!doctype html>
 
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    for library in (MODULES / "maplibre-gl" / "dist" / "maplibre-gl.mjs", OPENLAYERS):
-        if not library.is_file():
-            pytest.fail(f"{library.parent.parent.name} is not installed; run `npm ci`.")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield started
-        started.close()
+    with started(chromium, MODULES / "maplibre-gl" / "dist" / "maplibre-gl.mjs", OPENLAYERS) as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")
 def site(sample_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a Flagstone that serves the sample."""
-    running = Gunicorn(tmp_path_factory.mktemp("gunicorn"), {"DATABASE_URL": sample_database})
-    yield running.url
-    running.stop()
+    with Gunicorn(tmp_path_factory.mktemp("gunicorn"), {"DATABASE_URL": sample_database}) as running:
+        yield running.url
 
 
 @pytest.fixture(scope="module")
 def default_site(sample_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The same with the layer name that TiMVT and tipg give."""
     settings = {"DATABASE_URL": sample_database, "FLAGSTONE_MVT_LAYER_NAME": "default"}
-    running = Gunicorn(tmp_path_factory.mktemp("gunicorn"), settings)
-    yield running.url
-    running.stop()
+    with Gunicorn(tmp_path_factory.mktemp("gunicorn"), settings) as running:
+        yield running.url
 
 
 class Opened:

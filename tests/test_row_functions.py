@@ -109,7 +109,9 @@ def test_overloads_have_the_names_that_functions_with_tiles_have(app: Flask, loa
     if loaded:
         app.extensions["flagstone"].catalog.reload()
     for name in ("twice", "public.twice", "twice(int4)"):
-        assert {row["id"] for row in attributes(app, f"/tiles/{name}/4/8/7?a=3&b=4")} == {3}, name
+        assert {row["id"] for row in attributes(app, f"/tiles/{name}/4/8/7?a=3")} == {3}, name
+    for name in ("twice", "public.twice"):
+        assert {row["id"] for row in attributes(app, f"/tiles/{name}/4/8/7?a=3&b=4")} == {3, 4}, name
     assert {row["id"] for row in attributes(app, "/tiles/twice(int4~2Cint4)/4/8/7?a=3&b=4")} == {3, 4}
     assert len(features(app, "/tiles/towns()/4/8/7")) == 2
 
@@ -255,3 +257,45 @@ def test_the_layers_file_says_more_of_it(make_app: MakeApp, towns: str, tmp_path
     app = make_app(towns, FLAGSTONE_ROW_FUNCTIONS="untyped", FLAGSTONE_LAYERS_FILE=str(tmp_path / "layers.toml"))
     found = features(app, "/tiles/untyped/4/8/7")
     assert [(feature["id"], feature["properties"]) for feature in found] == [(20, {"name": "town 20"}), (19, {"name": "town 19"})]
+
+
+class TestReferenceSystems:
+    """PostgreSQL does not hold a function to what it says of its geometry; each row may be in a system of its own."""
+
+    ROWS = """CREATE FUNCTION anywhere(srid int, and_srid int DEFAULT 4326) RETURNS TABLE (id int, geom geometry) LANGUAGE sql STABLE AS
+        $$ SELECT 1, ST_SetSRID(ST_MakePoint(9, 5), srid) UNION ALL SELECT 2, ST_SetSRID(ST_MakePoint(10, 5), and_srid) $$"""
+
+    @pytest.fixture
+    def app(self, towns: str, make_app: MakeApp) -> Flask:
+        with psycopg.connect(towns, autocommit=True) as connection:
+            connection.execute(self.ROWS)
+            connection.execute("INSERT INTO spatial_ref_sys VALUES (888001, 'x', 1, 'PROJCS[nonsense', '+proj=nonsense')")
+            connection.execute("CREATE FUNCTION meters() RETURNS SETOF geometry LANGUAGE sql STABLE AS $$ SELECT ST_MakePoint(1057535, 557305) $$")
+            connection.execute("""COMMENT ON FUNCTION meters IS '{"layer": true, "srid": 3857}'""")
+            connection.execute("CREATE FUNCTION broken() RETURNS SETOF towns LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN QUERY SELECT id, name, people, ST_SetSRID(geom, 77777) FROM towns; END $$")
+        return make_app(towns, FLAGSTONE_ROW_FUNCTIONS="anywhere,broken", CACHE_TYPE="NullCache")
+
+    @pytest.mark.parametrize("query", ["srid=77777", "srid=0&and_srid=77777", "srid=77777&and_srid=77778", "srid=77777&filter=id=1", "srid=77777&filter=S_WITHIN(geom,POLYGON((0%200,20%200,20%2020,0%2020,0%200)))"])
+    def test_rows_of_a_system_that_the_database_does_not_know_are_told(self, app: Flask, query: str, caplog: pytest.LogCaptureFixture) -> None:
+        response = get(app, f"/tiles/anywhere/4/8/7?{query}")
+        assert response.status_code == 500
+        assert response.get_json(force=True)["detail"].startswith("The function of layer public.anywhere returns rows of SRID 7777")
+        assert "spatial_ref_sys" in caplog.text
+
+    def test_a_definition_that_cannot_be_used_is_a_fault_without_text_of_the_database(self, app: Flask) -> None:
+        response = get(app, "/tiles/anywhere/4/8/7?srid=888001")
+        assert response.status_code == 500
+        assert "LWPROJ" not in response.get_data(as_text=True)
+
+    def test_rows_without_a_system_are_in_that_of_the_layer(self, app: Flask) -> None:
+        assert {row["id"] for row in attributes(app, "/tiles/anywhere/4/8/7?srid=0&and_srid=0")} == {1, 2}
+        assert len(features(app, "/tiles/meters/4/8/7")) == 1
+
+    def test_each_row_may_have_a_system_of_its_own(self, app: Flask) -> None:
+        assert {row["id"] for row in attributes(app, "/tiles/anywhere/4/8/7?srid=0&and_srid=4258")} == {1, 2}
+
+    def test_rows_that_are_not_what_the_function_says_are_a_fault_of_it(self, app: Flask) -> None:
+        for _ in range(3):
+            response = get(app, "/tiles/broken/4/8/7")
+            assert response.status_code in (500, 503)
+            assert "77777" not in response.get_data(as_text=True)

@@ -21,6 +21,7 @@ def test_env_example_lists_every_setting_with_its_default() -> None:
     text = (CHECKOUT / ".env.example").read_text()
     listed = dict(re.findall(r"^# ?([A-Z][A-Z0-9_]*)=(.*)$", text, re.MULTILINE))
     assert listed.keys() == Settings.variables()
+    assert list(listed) == [name for name, *_ in Settings.table()]
     for name, default, help_text, _others in Settings.table():
         if default is not None:
             shown = ",".join(default) if isinstance(default, tuple) else str(default).lower() if isinstance(default, bool) else str(default)

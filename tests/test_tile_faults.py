@@ -88,51 +88,6 @@ class TestChanges:
         assert int(response.headers["Retry-After"]) >= 1
 
 
-class TestRowsAtFault:
-    """What a view's own rows make the server say is what a changed table makes it say; only the catalog can tell."""
-
-    @pytest.fixture
-    def view(self, places: str) -> str:
-        run(places, "CREATE VIEW coded AS SELECT id, kind::int AS code, geom FROM places", "UPDATE places SET kind = 'hunter2'")
-        return places
-
-    def test_layer_that_did_not_change_is_500_and_the_log_says_why(
-        self, view: str, make_app: MakeApp, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        app = make_app(view, CACHE_TYPE="NullCache", FLAGSTONE_CATALOG_MISS_INTERVAL_S="0", FLAGSTONE_CATALOG_INTERVAL_S="0")
-        store = app.extensions["flagstone"].catalog
-        store.catalog()
-        for _ in range(3):
-            response = get(app, f"/tiles/coded/{TILE}")
-            assert_problem(response, 500, "hunter2")
-            assert response.get_json(force=True)["detail"] == "The database refused the query for layer public.coded."
-        assert 'invalid input syntax for type integer: "hunter2"' in caplog.text
-        assert len(features(app, f"/tiles/places/{TILE}")) == 1
-
-    def test_catalog_is_not_read_again_for_each_of_its_tiles(self, view: str, make_app: MakeApp) -> None:
-        app = make_app(view, CACHE_TYPE="NullCache", FLAGSTONE_CATALOG_MISS_INTERVAL_S="0", FLAGSTONE_CATALOG_INTERVAL_S="0")
-        store = app.extensions["flagstone"].catalog
-        get(app, f"/tiles/coded/{TILE}")
-        get(app, f"/tiles/coded/{TILE}")
-        before = store.catalog()
-        for _ in range(5):
-            assert_problem(get(app, f"/tiles/coded/{TILE}"), 500)
-        assert store.catalog() is before
-
-    def test_while_the_catalog_may_not_be_read_again_it_is_503(self, view: str, make_app: MakeApp) -> None:
-        app = make_app(view, CACHE_TYPE="NullCache", FLAGSTONE_CATALOG_MISS_INTERVAL_S="3600", FLAGSTONE_CATALOG_INTERVAL_S="0")
-        app.extensions["flagstone"].catalog.catalog()
-        assert_problem(get(app, f"/tiles/coded/{TILE}"), 503)
-        app.extensions["flagstone"].catalog.reload()
-        assert_problem(get(app, f"/tiles/coded/{TILE}"), 500)
-
-    def test_mended_rows_are_served_at_once(self, view: str, make_app: MakeApp) -> None:
-        app = make_app(view, CACHE_TYPE="NullCache", FLAGSTONE_CATALOG_MISS_INTERVAL_S="0")
-        get(app, f"/tiles/coded/{TILE}")
-        run(view, "UPDATE places SET kind = '7'")
-        assert attributes(app, f"/tiles/coded/{TILE}") == [{"id": 1, "code": 7}]
-
-
 class TestRights:
     def test_right_that_was_taken_back_is_403(self, places: str, login: Login, make_app: MakeApp) -> None:
         dsn = login(places, "reader", "GRANT SELECT ON places TO reader")

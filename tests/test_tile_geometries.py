@@ -23,13 +23,13 @@ def test_mixed_geometries_are_drawn_each_by_its_kind(app: Flask) -> None:
     found = {feature["properties"]["what"]: feature for feature in features(app, f"/tiles/mixed/{TILE}")}
     assert found.keys() == {
         "point", "line", "polygon", "bow-tie", "curve polygon", "compound curve", "collection", "multi point",
-        "multi surface", "beyond the pole",
+        "multi surface", "beyond the pole", "repeated point line",
     }  # fmt: skip
     kinds = {what: feature["geometry"]["type"].removeprefix("Multi") for what, feature in found.items()}
     assert kinds == {
         "point": "Point", "multi point": "Point", "line": "LineString", "compound curve": "LineString", "polygon": "Polygon",
         "bow-tie": "Polygon", "curve polygon": "Polygon", "multi surface": "Polygon", "collection": "Polygon",
-        "beyond the pole": "Polygon",
+        "beyond the pole": "Polygon", "repeated point line": "LineString",
     }  # fmt: skip
     square = drawn(found["polygon"]).area
     assert drawn(found["bow-tie"]).area == pytest.approx(square / 2, rel=0.01)

@@ -129,7 +129,7 @@ class TestLimit:
     @pytest.mark.parametrize("limit", ["-1", "10000", "999999999999999999999999"])
     def test_limit_above_the_maximum_means_the_maximum(self, app: Flask, limit: str) -> None:
         most = get(app, "/tiles/sample.cities/0/0/0")
-        assert most.headers["Flagstone-Tile"] == "limited"
+        assert most.headers["Flagstone-Tile"] == "sampled"
         assert get(app, f"/tiles/sample.cities/0/0/0?limit={limit}").get_data() == most.get_data()
 
     @pytest.mark.parametrize("limit", ["0", "-2", "ten", "1.5", "", "1&limit=2"])

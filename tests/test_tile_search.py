@@ -99,7 +99,7 @@ def test_all_rows_beyond_the_limit_are_said(database: str, make_app: MakeApp) ->
     point = "ST_Transform(ST_SetSRID(ST_MakePoint({}, {}), 4326), 3035)"
     _table(database, "geometry(Point, 3035)", point.format("10 + (i % 100) / 100.0", "48 + i / 12000.0"), point.format("-8 + i / 100.0", "40"))
     app = make_app(database)
-    assert get(app, "/tiles/places/2/2/1").headers["Flagstone-Tile"] == "limited"
+    assert get(app, "/tiles/places/2/2/1").headers["Flagstone-Tile"] == "sampled"
     assert get(app, "/tiles/places/2/3/3").headers["Flagstone-Tile"] == "full"
     assert len(features(app, "/tiles/places/2/1/1?limit=7")) == 7
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Flask, Response, request
 
-_EXPOSED = "ETag, Flagstone-Tile, Retry-After, X-Request-Id"
+from .tile_response import EXPOSED, TileResponse
 
 
 def init_app(app: Flask | Blueprint, origins: tuple[str, ...]) -> None:
@@ -15,6 +15,8 @@ def init_app(app: Flask | Blueprint, origins: tuple[str, ...]) -> None:
     everybody = "*" in origins
 
     def allow(response: Response) -> Response:
+        if isinstance(response, TileResponse) and response.is_open:
+            return response  # It has them: to add them here takes longer than the look into the cache.
         headers = response.headers
         if everybody:
             headers.add("Access-Control-Allow-Origin", "*")
@@ -24,7 +26,7 @@ def init_app(app: Flask | Blueprint, origins: tuple[str, ...]) -> None:
             if origin not in origins:
                 return response
             headers["Access-Control-Allow-Origin"] = origin
-        headers.add("Access-Control-Expose-Headers", _EXPOSED)
+        headers.add("Access-Control-Expose-Headers", EXPOSED)
         if request.method == "OPTIONS":
             headers["Access-Control-Allow-Methods"] = "GET, HEAD, OPTIONS"
             headers["Access-Control-Allow-Headers"] = request.headers.get("Access-Control-Request-Headers", "*")

@@ -7,18 +7,19 @@ from flask import Blueprint, Response, request
 from ..documents import ogc as documents
 from ..documents import ogc_tilesets
 from ..documents.ogc_links import JSON, SCHEMA, link
-from ..documents.query import written
+from ..documents.query import without, written
 from ..documents.sheet import Sheet
 from ..documents.style import style
 from ..documents.tilejson import tilejson
 from ..layers.bounds import Bounds
+from ..layers.collections_asked import CollectionsAsked, Page, collections_asked
+from ..layers.composite import Composite
 from ..layers.grid import Grid
 from ..layers.layer import Layer
 from ..layers.manner import Manner
-from ..layers.parameters import only, whole_number
 from .access import backend, identity
 from .addresses import addresses
-from .members import members_at
+from .members import extents_of, layers_of, members_at, named
 from .pages import document
 from .paths import TileAddress, refuse_encoded_slash
 from .sheets import asked_sheet
@@ -37,25 +38,28 @@ def conformance() -> Response:
 
 @blueprint.get("/collections")
 def collections() -> Response:
-    """The layers as collections; `limit` and `offset` give a page of them."""
-    layers = backend().catalog.catalog().visible(identity())
-    first, last, size = _asked_page(len(layers))
-    found = backend().catalog.extents(layers[first:last])
-    made = [_collection(layer, found[layer.id]) for layer in layers[first:last]]
-    return document(documents.collections(made, len(layers), _page_links(first, last, size, len(layers))))
+    """The layers as collections: those of a type or a place, and a page of them."""
+    asked = collections_asked(dict(request.args.lists()))
+    layers = _chosen(asked)
+    page = asked.page(len(layers))
+    there = layers[page.first : page.last]
+    found = extents_of(backend(), there, identity())
+    made = [_collection(layer, found[layer.id]) for layer in there]
+    return document(documents.collections(made, len(layers), _page_links(page, len(layers))))
 
 
 @blueprint.get("/collections/<layer>")
 def collection(layer: str) -> Response:
-    """One layer as a collection."""
-    found = _layer(layer)
-    return document(_collection(found, backend().catalog.extent(found)))
+    """One layer, or composite, as a collection."""
+    found = _named(layer)
+    return document(_collection(found, _extent(found)))
 
 
 @blueprint.get("/collections/<layer>/queryables")
 def queryables(layer: str) -> Response:
     """What a filter may name."""
-    response = document(documents.queryables(_layer(layer), identity(), addresses()))
+    found = _named(layer)
+    response = document(documents.queryables(found, layers_of(found, identity()), identity(), addresses()))
     response.mimetype = SCHEMA
     return response
 
@@ -63,8 +67,8 @@ def queryables(layer: str) -> Response:
 @blueprint.get("/collections/<layer>/tiles")
 def collection_tilesets(layer: str) -> Response:
     """A collection's tilesets: one for each grid in which it has something to show."""
-    found = _layer(layer)
-    grids = _grids(backend().catalog.extent(found))
+    found = _named(layer)
+    grids = _grids(_extent(found))
     return document(ogc_tilesets.tilesets(grids, found.id, found.title or found.id, addresses()))
 
 
@@ -72,14 +76,18 @@ def collection_tilesets(layer: str) -> Response:
 def collection_tileset(layer: str, grid: str) -> Response:
     """One tileset of a collection."""
     sheet = asked_sheet(layer, grid, Manner.OGC)
-    title = sheet.parts[0].layer.title or sheet.name
+    title = (sheet.composite or sheet.parts[0].layer).title or sheet.name
     return document(ogc_tilesets.tileset(sheet, _extents(sheet), sheet.name, title, addresses()), max_age_s=_MAX_AGE_S)
 
 
 @blueprint.get("/collections/<layer>/tiles/<grid>/<z>/<row>/<column>")
-def collection_tile(layer: str, grid: str, z: str, row: str, column: str) -> Response:
-    """One tile of a collection."""
-    return answered(TileAddress(grid, layer, (z, column, row), Manner.OGC), backend())
+@blueprint.get("/collections/<layer>/tiles/<z>/<x>/<y>")
+def collection_tile(
+    layer: str, z: str, grid: str | None = None, row: str = "", column: str = "", x: str = "", y: str = ""
+) -> Response:
+    """One tile of a collection. Without a grid it is an address of tipg's before 1.0, and the column comes first."""
+    place = (z, x, y) if grid is None else (z, column, row)
+    return answered(TileAddress(grid, layer, place, Manner.OGC), backend())
 
 
 @blueprint.get("/collections/<layer>/tiles/<grid>/tilejson.json")
@@ -110,12 +118,16 @@ def dataset_tilesets() -> Response:
     )
 
 
-def _layer(asked: str) -> Layer:
+def _named(asked: str) -> Layer | Composite:
     refuse_encoded_slash(request.environ)
-    return backend().catalog.layer(asked, identity())
+    return named(backend(), asked, identity())
 
 
-def _collection(layer: Layer, found: Bounds | None) -> dict[str, object]:
+def _extent(found: Layer | Composite) -> Bounds | None:
+    return extents_of(backend(), [found], identity(), waits=True)[found.id]
+
+
+def _collection(layer: Layer | Composite, found: Bounds | None) -> dict[str, object]:
     return documents.collection(layer, found, backend().settings.default_grid, addresses())
 
 
@@ -128,20 +140,23 @@ def _grids(extent: Bounds | None) -> list[Grid]:
     return [grids.get(grid_id) for grid_id in grids.suitable(extent)]
 
 
-def _page_links(first: int, last: int, size: int, most: int) -> list[dict[str, object]]:
+def _chosen(asked: CollectionsAsked) -> list[Layer | Composite]:
+    catalog, who = backend().catalog.catalog(), identity()
+    everything: list[Layer | Composite] = [*catalog.visible(who), *catalog.composites_for(who)]
+    chosen = [each for each in everything if asked.has_type(each)]
+    if not asked.boxes:
+        return chosen
+    extents = extents_of(backend(), chosen, who)
+    return [each for each in chosen if asked.meets(extents[each.id])]
+
+
+def _page_links(page: Page, most: int) -> list[dict[str, object]]:
     home, query = addresses().path("collections"), written(request.query_string)
     links = [link(f"{home}?{query}" if query else home, "self", JSON, "Collections")]
-    if first > 0:
-        links.append(link(f"{home}?limit={size}&offset={max(0, first - size)}", "prev", JSON, "More collections"))
-    if last < most:
-        links.append(link(f"{home}?limit={size}&offset={last}", "next", JSON, "More collections"))
+    others = without(query, {"limit", "offset"})
+    start = f"{home}?{others}{'&' if others else ''}limit={page.size}&offset="
+    if page.first > 0:
+        links.append(link(f"{start}{max(0, page.first - page.size)}", "prev", JSON, "More collections"))
+    if page.last < most:
+        links.append(link(f"{start}{page.last}", "next", JSON, "More collections"))
     return links
-
-
-def _asked_page(most: int) -> tuple[int, int, int]:
-    """First and last index of the collections asked for, and how many a page has; without a limit there is one page."""
-    arguments = dict(request.args.lists())
-    limit, offset = only(arguments, "limit"), only(arguments, "offset")
-    first = 0 if offset is None else min(max(0, whole_number("offset", offset)), most)
-    size = max(1, most if limit is None else min(most, whole_number("limit", limit)))
-    return first, min(most, first + size), size

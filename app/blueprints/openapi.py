@@ -39,8 +39,8 @@ def _described() -> dict[str, Any]:
     zooms = [there.grids.get(grid) for grid in grids]
     span = (min(grid.minzoom for grid in zooms), max(grid.maxzoom for grid in zooms))
     asked = request.args.get("layer")
-    named = there.catalog.layer(asked, who) if asked else None
-    return documents.openapi(addresses().path("").rstrip("/"), there.settings, grids, span, _visible(), named, who)
+    members = there.catalog.members(asked, who) if asked else ()
+    return documents.openapi(addresses().path("").rstrip("/"), there.settings, grids, span, _visible(), members, who)
 
 
 def _visible() -> list[Layer]:

@@ -24,6 +24,12 @@ def docs() -> Response:
     return _moved("api.html")
 
 
+@blueprint.get("/_/metrics")
+def metrics() -> Response:
+    """Martin's address of the metrics; the series are Flagstone's own."""
+    return _moved("metrics")
+
+
 @blueprint.get("/index.html")
 def index() -> Response:
     """pg_tileserv's page of all layers."""
@@ -54,6 +60,14 @@ def collection_tilejson(layer: str, grid: str) -> Response:
 def collection_style(layer: str, grid: str) -> Response:
     """A style where older versions of tipg have it."""
     return _moved(f"collections/{layers_part([layer])}/tiles/{layers_part([grid])}/style.json")
+
+
+@blueprint.get("/collections/<layer>/tilejson.json")
+@blueprint.get("/collections/<layer>/style.json")
+@blueprint.get("/collections/<layer>/viewer")
+def collection_document(layer: str) -> Response:
+    """TileJSON, style and map where tipg before 1.0 had them too: without a tile matrix set."""
+    return _moved(f"{layers_part([layer])}/{request.path.rpartition('/')[2]}")
 
 
 @blueprint.get("/<layers>/<z>/<x>/<y>.mlt")

@@ -20,6 +20,6 @@ def asked_sheet(layer: str | None, grid: str | None = None, manner: Manner = Man
     there, who = backend(), identity()
     arguments: Arguments = dict(request.args.lists())
     matrix_set = grid_for(there.grids, asked_grid(grid, arguments), there.settings)
-    members = members_at(there, manner, layer, arguments, who)
+    members = members_at(there, manner, layer, arguments, who, matrix_set)
     arguments = layer_arguments(layer, arguments)
     return sheet(members, matrix_set, written(request.query_string), arguments, there.settings, who, manner)

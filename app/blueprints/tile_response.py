@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,11 @@ from werkzeug.datastructures import Headers
 from .. import metrics
 from ..caching.entry import Entry
 from ..documents.addresses import layers_part
+from ..layers.how import How
 from ..settings import Settings
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 MEDIA_TYPE = "application/vnd.mapbox-vector-tile"
 # What a function returns may be a page or a drawing with a script in it: opened by itself it must not run as ours.
@@ -23,42 +25,61 @@ _HARMLESS = [
     ("X-Content-Type-Options", "nosniff"),
     ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox"),
 ]
+EXPOSED = "ETag, Flagstone-Tile, Retry-After, X-Request-Id"
+"""Headers that a page may read."""
+_OPEN = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", EXPOSED)]
 _REVALIDATE = "public, max-age=0, must-revalidate"
 
 
+_STATUS = {200: "200 OK", 204: "204 NO CONTENT", 304: "304 NOT MODIFIED"}
+
+
 class TileResponse(Response):
-    """A response whose headers are complete and our own: flask would look through them twice and copy them."""
+    """A response whose headers are complete and our own: flask would look through them twice and copy them.
+
+    `is_open` says that those are among them by which pages of every origin may read it.
+    """
 
     default_mimetype = None
 
-    def __init__(self, status: int, headers: list[tuple[str, str]], body: bytes = b"") -> None:
-        complete = Headers()
+    def __init__(self, status: int, headers: list[tuple[str, str]], body: bytes = b"", *, is_open: bool) -> None:
+        # What werkzeug's own sets, a test compares the two, without its questions about what is known here: they are a
+        # tenth of all that is done for a kept tile.
+        self.headers = Headers()
         # Past the check of each value for line breaks: none of these comes from a client.
-        complete._list = headers  # noqa: SLF001  # see above
-        super().__init__([body], status, complete)
+        self.headers._list = headers  # noqa: SLF001  # see above
+        self._status, self._status_code = _STATUS[status], status
+        self.response = self._sent = [body]
+        self.direct_passthrough = False
+        self._on_close = []
+        self.is_open = is_open
 
     def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
         return self.headers
 
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if self._on_close or self.response is not self._sent or environ["REQUEST_METHOD"] == "HEAD":
+            return super().__call__(environ, start_response)
+        start_response(self._status, self.headers.to_wsgi_list())
+        return self._sent
 
-def tile_response(entry: Entry, lifetime_s: int, asked: Headers, settings: Settings) -> Response:
+
+def tile_response(entry: Entry, lifetime_s: int, asked: WSGIEnvironment, settings: Settings) -> Response:
     """200 with the tile, 204 where it is empty, 304 where the client has it already."""
     _count(entry)
-    gzip = entry.is_gzip and accepts_gzip(asked.get("Accept-Encoding", ""))
+    gzip = entry.is_gzip and accepts_gzip(asked.get("HTTP_ACCEPT_ENCODING", ""))
     tag = f'"{entry.etag}-gzip"' if gzip else f'"{entry.etag}"'
-    headers = [
-        ("Vary", "Accept-Encoding"),
-        ("Flagstone-Tile", _said(entry)),
-    ]
+    is_open = "*" in settings.cors_origins
+    headers = [("Vary", "Accept-Encoding"), ("Flagstone-Tile", _said(entry)), *(_OPEN if is_open else ())]
     if entry.missing:
         # No validator and no place in any cache: the next one may have what is missing here.
         headers.append(("Cache-Control", "no-store"))
     else:
         headers += [("ETag", tag), ("Cache-Control", _cache_control(entry, lifetime_s, settings))]
-    if not entry.missing and matches(asked.get("If-None-Match"), tag):
-        return TileResponse(304, headers)
+        if matches(asked.get("HTTP_IF_NONE_MATCH"), tag):
+            return TileResponse(304, headers, is_open=is_open)
     if not entry.body:
-        return TileResponse(204, headers)
+        return TileResponse(204, headers, is_open=is_open)
     body = entry.body if gzip else entry.raw()
     headers.append(("Content-Type", entry.media_type or MEDIA_TYPE))
     if entry.media_type:
@@ -66,18 +87,21 @@ def tile_response(entry: Entry, lifetime_s: int, asked: Headers, settings: Setti
     if gzip:
         headers.append(("Content-Encoding", "gzip"))
     headers.append(("Content-Length", str(len(body))))
-    return TileResponse(200, headers, body)
+    return TileResponse(200, headers, body, is_open=is_open)
 
 
 def _said(entry: Entry) -> str:
-    """An item of RFC 9651: whether a limit cut, and which layers are missing, percent-encoded with commas between them."""
-    word = "limited" if entry.limited else "full"
+    """An item of RFC 9651: how much of what there is the tile shows, and which layers are missing, percent-encoded with commas between them."""
+    word = entry.how.word
     return f'{word}; missing="{layers_part(entry.missing)}"' if entry.missing else word
 
 
+_COUNTED = {How.SAMPLED: metrics.TILES_SAMPLED, How.LIMITED: metrics.TILES_LIMITED}
+
+
 def _count(entry: Entry) -> None:
-    if entry.limited:
-        metrics.TILES_LIMITED.inc()
+    if entry.how in _COUNTED:
+        _COUNTED[entry.how].inc()
     elif entry.body:
         metrics.TILES_WITH_DATA.inc()
     else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from flask import Blueprint, Request, Response, request
 
 from ..backend import Backend
-from ..errors import LayerChanged
+from ..errors import LayerChanged, RowsAtFault
 from ..layers.parameters import Arguments
 from ..layers.request import grid_for, layer_requests
 from ..source import Source
@@ -37,8 +37,8 @@ def answered(named: TileAddress, there: Backend) -> Response:
     refuse_encoded_slash(asked.environ)
     try:
         return _answer(there, asked, named)
-    except LayerChanged as error:
-        # The table is not what the catalog says: read that again, and then the tile.
+    except (LayerChanged, RowsAtFault) as error:
+        # The table may not be what the catalog says: read that again, and then the tile.
         return there.second_look.after(error, identity(), lambda: _answer(there, asked, named))
 
 
@@ -46,7 +46,7 @@ def _answer(there: Backend, asked: Request, named: TileAddress) -> Response:
     source = _source(there, asked, named)
     tile = source.tile(named.tile)
     entry = there.reader.tile(source, tile)
-    return tile_response(entry, source.seconds(tile.z), asked.headers, there.settings)
+    return tile_response(entry, source.seconds(tile.z), asked.environ, there.settings)
 
 
 def _source(there: Backend, asked: Request, named: TileAddress) -> Source:
@@ -59,7 +59,7 @@ def _source(there: Backend, asked: Request, named: TileAddress) -> Source:
     if source is None:
         arguments: Arguments = dict(asked.args.lists()) if asked.query_string else {}
         grid = grid_for(there.grids, asked_grid(named.grid, arguments), there.settings)
-        members = members_at(there, named.manner, named.layer, arguments, who)
+        members = members_at(there, named.manner, named.layer, arguments, who, grid)
         arguments = layer_arguments(named.layer, arguments)
         source = there.source(layer_requests(members, grid, arguments, there.settings, who, named.manner))
         there.sources.keep(snapshot, address, source)

@@ -4,15 +4,15 @@ The frame is ours and no pickle: whoever can write to the cache must not get cod
 
     4s  magic      "FsTl"
     B   version of this layout
-    B   flags      bit 0: a limit cut features
+    B   flags      bits 0 and 1: how much the tile shows, as `How` numbers it
     H   bytes of the version text
     B   bytes of the media type; 0 for a vector tile
     B   bytes of the tag that a function gave; 0 where the hash is the tag
     I   bytes of the body
     d   when the tile was made, unix seconds
     16s hash of the uncompressed tile; zeros beside a tag
-    ... version text (UTF-8), media type and tag (ASCII), body (a vector tile as one gzip stream, anything else as it
-        is, or nothing for an empty tile)
+    ... version text (UTF-8), media type and tag (ASCII), body (a vector tile as one joinable gzip stream, anything
+        else as it is, or nothing for an empty tile)
     I   CRC-32 of all before it
 """
 
@@ -21,16 +21,21 @@ from __future__ import annotations
 import math
 import re
 import struct
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
-from isal import igzip, isal_zlib
+from isal import isal_zlib
+
+from ..layers.how import How
+from . import gzip_stream
 
 _HEADER = struct.Struct(">4sBBHBBId16s")
 _CRC = struct.Struct(">I")
 _MAGIC = b"FsTl"
-_LAYOUT = 3
-_LIMITED = 1
+_LAYOUT = 5
+"""Raised also where what a body may be changes: before 4, gzip streams could not be joined."""
+_HOW = 3
 _HASH_BYTES = 16
 _NO_HASH = bytes(_HASH_BYTES)
 _HASH = re.compile(r"[0-9a-f]{32}")
@@ -40,7 +45,8 @@ _OPAQUE = re.compile(r"[!\x23-\x2b\x2d-\x7e]{1,200}")
 
 
 class Entry(NamedTuple):
-    """An encoded tile. `body` is one gzip stream, or for another media type the bytes themselves; `b""` where empty.
+    """An encoded tile. `body` is one joinable gzip stream, or for another media type the bytes themselves; `b""` where
+    empty.
 
     `etag` is the hash of the uncompressed tile in hexadecimal, the same from every worker, or what a function gave as
     its tag; without quotes and without a content coding. `made_at` is in unix seconds. `media_type` is empty for a
@@ -51,26 +57,40 @@ class Entry(NamedTuple):
     etag: str
     made_at: float
     version: str
-    limited: bool
+    how: How
     media_type: str = ""
     missing: tuple[str, ...] = ()
     """MVT names of the layers that a composite goes without. Such a one is never kept, and not in the frame."""
 
     @classmethod
     def of(
-        cls, raw: bytes, limited: bool, made_at: float, version: str, *, media_type: str = "", tag: str | None = None
+        cls, raw: bytes, how: How, made_at: float, version: str, *, media_type: str = "", tag: str | None = None
     ) -> Entry:
         """Compress a tile once, for the cache and every client. Equal tiles give equal bytes: no time in the stream.
 
         What is no vector tile is a picture most of the time, and compressed already. `tag` becomes the ETag where it
         may stand in a header; else its hash does.
         """
-        body = raw if media_type or not raw else igzip.compress(raw, 1, mtime=0)
+        body = raw if media_type or not raw else gzip_stream.compressed(raw)
         if tag and _OPAQUE.fullmatch(tag):
             etag = tag
         else:
             etag = _hash(tag.encode("utf-8", "surrogatepass") if tag else raw)
-        return cls(body, etag, made_at, version, limited, media_type)
+        return cls(body, etag, made_at, version, how, media_type)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Entry], made_at: float) -> Entry:
+        """One vector tile of several, whose layers follow one another (MVT 2.1 §4.1). Nothing is unpacked for it.
+
+        Its ETag is a hash over those of the parts that are not empty, in their order. A function may give one tag to
+        different tiles, so that their checksums and lengths are in it too.
+        """
+        filled = [part for part in parts if part.body]
+        identity = blake2b(digest_size=_HASH_BYTES)
+        for part in filled:
+            identity.update(b"%b\0%b" % (part.etag.encode(), gzip_stream.trailer(part.body)))
+        body = gzip_stream.joined([part.body for part in filled]) if filled else b""
+        return cls(body, identity.hexdigest(), made_at, "", max((part.how for part in parts), default=How.FULL))
 
     @property
     def is_gzip(self) -> bool:
@@ -81,7 +101,7 @@ class Entry(NamedTuple):
         """The uncompressed tile, for a client that takes no gzip."""
         if self.media_type or not self.body:
             return self.body
-        return isal_zlib.decompress(self.body, wbits=31)
+        return gzip_stream.decompressed(self.body)
 
     def framed(self) -> bytes:
         """The entry as bytes for a cache."""
@@ -89,7 +109,7 @@ class Entry(NamedTuple):
         is_hash = _HASH.fullmatch(self.etag) is not None
         tag = b"" if is_hash else self.etag.encode()
         header = _HEADER.pack(
-            _MAGIC, _LAYOUT, _LIMITED if self.limited else 0, len(version), len(media_type), len(tag), len(self.body),
+            _MAGIC, _LAYOUT, self.how, len(version), len(media_type), len(tag), len(self.body),
             self.made_at, bytes.fromhex(self.etag) if is_hash else _NO_HASH,
         )  # fmt: skip
         content = b"".join((header, version, media_type, tag, self.body))
@@ -120,7 +140,7 @@ class Entry(NamedTuple):
             return None
         if (type_size and not _MEDIA_TYPE.fullmatch(media_type)) or (tag_size and not _OPAQUE.fullmatch(tag)):
             return None
-        return cls(frame[body_at:end], tag, made_at, version, bool(flags & _LIMITED), media_type)
+        return cls(frame[body_at:end], tag, made_at, version, How(flags & _HOW), media_type)
 
 
 def _hash(content: bytes) -> str:

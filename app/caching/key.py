@@ -11,7 +11,7 @@ from urllib.parse import quote
 from ..layers.identity import Identity
 from ..layers.tile import Tile
 
-_FORMAT = "t3"
+_FORMAT = "t4"
 """Raised when the meaning of a key, or of what lies under it, changes: old entries are then never found."""
 _MOST = 170
 """Longest text that stays readable, in bytes: most tiles are small, and names have up to 63 characters, three bytes each once escaped."""
@@ -45,9 +45,9 @@ class LayerKey(NamedTuple):
         return f"{_FORMAT}:{text}" if len(text) <= _MOST else f"{_FORMAT}!{_hash(text)}"
 
 
-def composite_prefix(keys: Sequence[LayerKey]) -> str:
-    """As `LayerKey.prefix`, of several layers in one tile, in this order; never that of a single layer."""
-    return f"{_FORMAT}+{len(keys)}:{_hash(' '.join([key.prefix for key in keys]))}"
+def composite_prefix(prefixes: Sequence[str]) -> str:
+    """As `LayerKey.prefix`, of the several layers in one tile that have these, in this order; never that of a single layer."""
+    return f"{_FORMAT}+{len(prefixes)}:{_hash(' '.join(prefixes))}"
 
 
 def key_text(prefix: str, tile: Tile) -> str:

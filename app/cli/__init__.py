@@ -1,4 +1,4 @@
-"""Commands: `flask catalog | tiles | config | sample`. Each works without gunicorn."""
+"""Commands: `flask catalog | tiles | overviews | config | sample`. Each works without gunicorn."""
 
 from __future__ import annotations
 
@@ -7,12 +7,21 @@ from flask import Flask
 from .catalog import group as catalog
 from .config import group as config
 from .install import install
+from .overview_build import build
+from .overview_plan import plan
+from .overview_status import drop, show
+from .overviews import group as overviews
+from .overviews_refresh import refresh
 from .sample import group as sample
+from .tile_explanation import explain_tile
 from .tiles import group as tiles
 
 
 def init_app(app: Flask) -> None:
     """Add every group of commands."""
     catalog.add_command(install)
-    for group in (catalog, config, sample, tiles):
+    tiles.add_command(explain_tile)
+    for command in (plan, build, refresh, show, drop):
+        overviews.add_command(command)
+    for group in (catalog, config, overviews, sample, tiles):
         app.cli.add_command(group)

@@ -44,8 +44,6 @@ def problems(there: Backend) -> list[str]:
     found = [notice for notice in catalog.notices if notice.startswith(f"{file.name}: ")]
     for name in file.last.composites:
         where = f'{file.name}: [composites."{name}"]'
-        if name in there.grids:
-            found.append(f"{where} has the name of a tile matrix set")
         found += [f"{where} has the bare name of {layer.id}, which needs its schema in front now"
                   for layer in catalog.layers if layer.has_bare_name and name == layer.id.rpartition(".")[2] and name != layer.id]  # fmt: skip
     return list(dict.fromkeys(found))

@@ -43,6 +43,15 @@ def union(boxes: Iterable[Bounds]) -> Bounds:
     )
 
 
+def around(found: Iterable[Bounds | None]) -> Bounds | None:
+    """The box around several layers; None where one of them is not known. Several of which one crosses ±180 have the whole circle."""
+    boxes = list(found)
+    known = [box for box in boxes if box is not None]
+    if len(known) < len(boxes) or not known:
+        return None
+    return known[0] if len(known) == 1 else union(_ordered(box) for box in known)
+
+
 def center(box: Bounds, grid: Grid, lowest: int, highest: int) -> list[float]:
     """[longitude, latitude, zoom]: the highest zoom at which the box is not larger than one tile."""
     latitude = (box.ymin + box.ymax) / 2

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..layers.bounds import Bounds
+from ..layers.column import ServedType
+from ..layers.columns import COUNT
 from ..layers.function import Argument, TakesArguments, TileFunctionLayer, VectorLayer
 from ..layers.grid import Grid
 from ..layers.layer import Layer, RowLayer
@@ -81,4 +83,7 @@ def inside(part: LayerRequest) -> tuple[VectorLayer, ...]:
         return layer.vector_layers
     kind = layer.geometry.type if isinstance(layer, RowLayer) else None
     fields = tuple((column.name, column.served_type.value) for column in part.columns)
+    if part.may_count:
+        fields += ((COUNT, ServedType.NUMBER.value),)
+    fields += tuple((column.name, column.served_type.value) for column in part.overview_columns)
     return (VectorLayer(part.mvt_name, fields, layer.description or layer.title, geometry_type=kind),)

@@ -9,7 +9,7 @@ import tomlkit
 from tomlkit.items import Table
 
 from ..layers.layer import Layer, RowLayer
-from ..layers.layer_entry import LayerEntry
+from ..layers.layer_entry import LayerEntry, OverviewEntry
 from ..layers.layers_file import CompositeEntry, LayersFile, entry_of
 
 _HEAD = """\
@@ -98,6 +98,11 @@ def _composite(composite: CompositeEntry) -> Table:
 
 
 def _value(value: Any) -> Any:
+    if isinstance(value, OverviewEntry):
+        table = tomlkit.inline_table()
+        for name, said in value.model_dump(exclude_defaults=True).items():
+            table.append(name, _value(said))
+        return table
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -9,7 +9,8 @@ from urllib.parse import quote
 from ..layers.bounds import Bounds
 from ..layers.composite import Composite
 from ..layers.function import TileFunctionLayer
-from ..layers.layer import Layer, RowLayer
+from ..layers.layer import Layer
+from ..layers.relation import RelationLayer
 from . import attribution
 from .addresses import Addresses
 from .sheet import Sheet
@@ -34,10 +35,16 @@ def catalog(sources: Mapping[str, Layer], composites: Iterable[Composite]) -> di
 
 
 def _entry(layer: Layer) -> dict[str, Any]:
-    # Without a comment Martin describes a table by where it is.
-    where = [layer.schema, layer.name, *([layer.geometry.name] if isinstance(layer, RowLayer) else [])]
     content_type = layer.media_type if isinstance(layer, TileFunctionLayer) and layer.is_raster else _CONTENT_TYPE
-    return {"content_type": content_type, **_texts(layer, layer.description or ".".join(where))}
+    return {"content_type": content_type, **_texts(layer, layer.description or _where(layer))}
+
+
+def _where(layer: Layer) -> str:
+    """Without a comment Martin describes a table, or a function, by where it is. A statement is nowhere in the database."""
+    if not layer.schema:
+        return f"Statement {layer.name}"
+    column = [layer.geometry.name] if isinstance(layer, RelationLayer) else []
+    return ".".join([layer.schema, layer.name, *column])
 
 
 def _texts(named: Layer | Composite, description: str) -> dict[str, str]:

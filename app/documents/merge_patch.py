@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
+from ..layers.tilejson_members import MARKUP, OURS
 from .attribution import text_and_links
-
-_OURS = frozenset({
-    "tilejson", "tiles", "scheme", "grids", "data", "encoding", "tileMatrixSet", "minzoom", "maxzoom", "bounds",
-    "vector_layers",
-})  # fmt: skip
-"""What a document says of the tiles themselves, and where clients would load other things from."""
-_TEXTS = frozenset({"name", "description", "version"})
-_MARKUP = frozenset({"attribution", "legend", "template"})
-"""Maps may put these into the page as HTML."""
 
 
 def merged(target: Any, patch: Any) -> Any:
@@ -32,7 +23,7 @@ def merged(target: Any, patch: Any) -> Any:
 
 
 def patched(document: dict[str, Any], members: Mapping[str, Any]) -> dict[str, Any]:
-    """TileJSON with the members of a comment. Those that cannot be what TileJSON says they are stay away."""
+    """TileJSON with the members of a comment (`layers/tilejson_members.py`). Those that do not fit this document stay away."""
     patch = {name: value for name, member in members.items() if (value := _usable(name, member, document)) is not _LEFT_OUT}
     result: dict[str, Any] = merged(document, patch)
     return result
@@ -42,28 +33,25 @@ _LEFT_OUT = object()
 
 
 def _usable(name: str, value: Any, document: Mapping[str, Any]) -> Any:
-    if name in _OURS:
+    if name in OURS:
         return _LEFT_OUT
     if value is None:
         return _LEFT_OUT if name == "name" else None
-    if name in _MARKUP:
-        text = text_and_links(value) if isinstance(value, str) else None
+    if name in MARKUP:
+        text = text_and_links(value)
         return text if text is not None else _LEFT_OUT
-    if name in _TEXTS:
-        return value if isinstance(value, str) else _LEFT_OUT
     if name == "center":
-        return value if _is_center(value, document["bounds"]) else _LEFT_OUT
+        return value if _is_inside(value, document) else _LEFT_OUT
     if name == "fillzoom":
-        return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 30 else _LEFT_OUT
+        return value if document["minzoom"] <= value <= document["maxzoom"] else _LEFT_OUT
+    if name == "tileSize":
+        # Of pictures only: MapLibre refuses a source of vectors that says it.
+        return value if "vector_layers" not in document else _LEFT_OUT
     return value
 
 
-def _is_center(value: Any, bounds: list[float]) -> bool:
-    """Longitude, latitude and zoom, within the bounds (TileJSON 3.0.0 §3.6)."""
-    if not isinstance(value, list) or len(value) != 3:
-        return False
-    if not all(isinstance(each, (int, float)) and not isinstance(each, bool) and math.isfinite(each) for each in value):
-        return False
-    west, south, east, north = bounds
-    longitude, latitude, zoom = map(float, value)
-    return west <= longitude <= east and south <= latitude <= north and 0 <= zoom <= 30
+def _is_inside(center: list[float], document: Mapping[str, Any]) -> bool:
+    """Within bounds and zooms of the document (TileJSON 3.0.0 §3.6)."""
+    west, south, east, north = document["bounds"]
+    longitude, latitude, zoom = center
+    return bool(west <= longitude <= east and south <= latitude <= north and document["minzoom"] <= zoom <= document["maxzoom"])

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..layers.bounds import Bounds
 from ..layers.column import Cast, Column
+from ..layers.composite import Composite
 from ..layers.identity import Identity
 from ..layers.layer import Layer, RowLayer
 from . import attribution
@@ -26,6 +27,7 @@ from .ogc_links import (
 
 _TILES = "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf"
 _GRIDS = "http://www.opengis.net/spec/tms/2.0/conf"
+_FILTERS = "http://www.opengis.net/spec/cql2/1.0/conf"
 CONFORMS_TO = (
     f"{_TILES}/core",
     f"{_TILES}/tileset",
@@ -40,8 +42,21 @@ CONFORMS_TO = (
     f"{_GRIDS}/json-tilematrixsetlimits",
     f"{_GRIDS}/tilesetmetadata",
     f"{_GRIDS}/json-tilesetmetadata",
+    f"{_FILTERS}/cql2-text",
+    f"{_FILTERS}/cql2-json",
+    f"{_FILTERS}/basic-cql2",
+    f"{_FILTERS}/advanced-comparison-operators",
+    f"{_FILTERS}/case-insensitive-comparison",
+    f"{_FILTERS}/accent-insensitive-comparison",
+    f"{_FILTERS}/basic-spatial-functions",
+    f"{_FILTERS}/basic-spatial-functions-plus",
+    f"{_FILTERS}/spatial-functions",
+    f"{_FILTERS}/temporal-functions",
+    f"{_FILTERS}/array-functions",
+    f"{_FILTERS}/arithmetic",
 )
-"""Each is held by a test of tests/test_ogc_tiles.py. OGC API Common is none of them: its core class wants a 400 for every
+"""Each is held by a test of tests/test_ogc_tiles.py, those of CQL2 by tests/test_cql2_conformance.py. Of CQL2's,
+`functions` is not among them, nor `property-property`: a spatial or array operator of two literals is refused. OGC API Common is none of them: its core class wants a 400 for every
 parameter that is not known (19-072 /req/core/query-param-name-unknown), and here such a parameter is ignored."""
 
 _DIMENSIONS = {
@@ -91,8 +106,8 @@ def collections(documents: Sequence[dict[str, Any]], matched: int, links: list[d
     return {"links": links, "numberMatched": matched, "numberReturned": len(documents), "collections": list(documents)}
 
 
-def collection(layer: Layer, found: Bounds | None, default_grid: str, addresses: Addresses) -> dict[str, Any]:
-    """One layer as a collection. `found` is its extent in longitude and latitude, None where that is not known."""
+def collection(layer: Layer | Composite, found: Bounds | None, default_grid: str, addresses: Addresses) -> dict[str, Any]:
+    """One layer, or composite, as a collection. `found` is its extent in longitude and latitude, None where that is not known."""
     home = addresses.collection(layer.id)
     texts = {
         "title": layer.title or layer.id,
@@ -117,27 +132,35 @@ def collection(layer: Layer, found: Bounds | None, default_grid: str, addresses:
     }
 
 
-def dimension(layer: Layer) -> dict[str, int]:
+def dimension(layer: Layer | Composite) -> dict[str, int]:
     """`geometryDimension`; left out where the layer's geometries may be of several."""
     geometry_type = layer.geometry.type if isinstance(layer, RowLayer) else ""
     return {"geometryDimension": _DIMENSIONS[geometry_type]} if geometry_type in _DIMENSIONS else {}
 
 
-def queryables(layer: Layer, identity: Identity, addresses: Addresses) -> dict[str, Any]:
-    """A JSON Schema of what a filter may name (OGC 19-079r2 §6.2), as this identity may read it."""
+def queryables(
+    named: Layer | Composite, layers: Sequence[Layer], identity: Identity, addresses: Addresses
+) -> dict[str, Any]:
+    """A JSON Schema of what a filter may name (OGC 19-079r2 §6.2), as this identity may read it.
+
+    A filter of a composite holds for all of its `layers`, so it may name what all of them have.
+    """
+    rows = [layer for layer in layers if isinstance(layer, RowLayer)]
     properties: dict[str, Any] = {}
-    if isinstance(layer, RowLayer):
-        kind = _FORMATS.get(layer.geometry.type, "any")
-        properties[layer.geometry.name] = {
-            "title": layer.geometry.name, "x-ogc-role": "primary-geometry", "format": f"geometry-{kind}"
-        }  # fmt: skip
-    properties |= {column.name: property_schema(column) for column in layer.columns_for(identity)}
+    if len({layer.geometry.name for layer in rows}) == 1:
+        name, kinds = rows[0].geometry.name, {_FORMATS.get(layer.geometry.type, "any") for layer in rows}
+        kind = kinds.pop() if len(kinds) == 1 else "any"
+        properties[name] = {"title": name, "x-ogc-role": "primary-geometry", "format": f"geometry-{kind}"}
+    each_ones = [{column.name: column for column in layer.columns_for(identity)} for layer in rows]
+    for name, column in (each_ones[0] if each_ones else {}).items():
+        if all(name in others and others[name].base_type == column.base_type for others in each_ones):
+            properties[name] = property_schema(column)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"{addresses.collection(layer.id)}/queryables",
+        "$id": f"{addresses.collection(named.id)}/queryables",
         "type": "object",
-        "title": layer.title or layer.id,
-        **({"description": layer.description} if layer.description else {}),
+        "title": named.title or named.id,
+        **({"description": named.description} if named.description else {}),
         "properties": properties,
         "additionalProperties": False,
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..layers.identity import Identity
 from ..layers.layer import Layer
+from ..layers.member import Member
 from ..settings import Settings
 from .openapi_answers import answers, faults, schemas
 from .openapi_operations import OPERATIONS, Operation
@@ -23,17 +24,19 @@ def openapi(
     grids: Sequence[str],
     zooms: tuple[int, int],
     layers: Sequence[Layer],
-    named: Layer | None,
+    members: Sequence[Member],
     identity: Identity,
 ) -> dict[str, Any]:
     """The document of the addresses below `root`. Of the `layers` that the identity may see the first are examples.
 
-    With a layer `named`, its arguments and columns are parameters of the tiles, and its attributes a schema.
+    `members` are the layer, or the layers of a composite, that the document is for, or none: their arguments and columns
+    are parameters of the tiles, and their attributes a schema.
     """
+    named = members[0].composite or members[0].layer if members else None
     ids = [named.id] if named else [layer.id for layer in layers[:_MOST_EXAMPLES]]
     described = parameters(settings, grids, ids, zooms)
-    own = own_parameters(named, identity) if named else []
-    shapes = schemas() | ({"attributes": attributes(named, settings, identity)} if named else {})
+    own = own_parameters(members, identity)
+    shapes = schemas() | ({"attributes": attributes(members, settings, identity)} if named else {})
     made = answers()
     if named:
         made["tile"]["200"]["description"] = "The tile. Its features have the attributes of the schema `attributes`."
@@ -69,4 +72,4 @@ def _operation(each: Operation, room: str, answer: dict[str, Any], own: list[dic
 
 def _identifier(path: str) -> str:
     """A name that programs may use for a function: words of the path."""
-    return "_".join(re.findall(r"[A-Za-z]+", path)) or "home"
+    return "_".join(re.findall(r"[A-Za-z]+|(?<=/)_(?=/)", path)) or "home"

@@ -26,7 +26,7 @@ def _ok(description: str, media_type: str, schema: Described, **headers: Describ
 _HEADERS = {
     "ETag": _header("A hash of the tile, for If-None-Match."),
     "Cache-Control": _header("How long the tile may be kept."),
-    "Flagstone-Tile": _header("`full`, or `limited` where a limit left features out."),
+    "Flagstone-Tile": _header("`full`; `overview`, of what is stored for low zooms; `sampled`, one feature of each cell; or `limited`, where a limit left features out."),
 }
 _OBJECT: Described = {"type": "object"}
 _LIST: Described = {"type": "array", "items": {"type": "object"}}

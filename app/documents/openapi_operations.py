@@ -59,7 +59,8 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
     ),
     "OGC API": (
         Operation("/conformance", "The conformance classes that are held.", (), (), "document"),
-        Operation("/collections", "The layers as collections.", (), ("page-limit", "offset"), "document"),
+        Operation("/collections", "The layers as collections.",
+                  (), ("collection-type", "collection-bbox", "collection-datetime", "page-limit", "offset"), "document"),
         Operation("/collections/{collectionId}", "One collection.", ("collectionId",), (), "document"),
         Operation("/collections/{collectionId}/queryables", "What a filter may name.", ("collectionId",), (), "schema"),
         Operation("/collections/{collectionId}/tiles", "The tilesets of a collection.", ("collectionId",), (), "document"),
@@ -67,6 +68,8 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
                   ("collectionId", "tileMatrixSetId"), _TILE, "document"),
         Operation("/collections/{collectionId}/tiles/{tileMatrixSetId}/{z}/{row}/{column}", "A tile: row before column.",
                   ("collectionId", "tileMatrixSetId", "z", "row", "column"), _TILE, "tile"),
+        Operation("/collections/{collectionId}/tiles/{z}/{x}/{y}", "A tile as tipg before 1.0 had it: column before row.",
+                  ("collectionId", "z", "x", "y"), ("grid", *_TILE), "tile"),
         Operation("/collections/{collectionId}/tiles/{tileMatrixSetId}/tilejson.json", "TileJSON of a tileset.",
                   ("collectionId", "tileMatrixSetId"), _TILE, "tilejson"),
         Operation("/collections/{collectionId}/tiles/{tileMatrixSetId}/style.json", "A MapLibre style of a tileset.",
@@ -89,6 +92,7 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
     "Old addresses that lead on": (
         Operation("/openapi.json", "To `/api`.", (), (), "moved"),
         Operation("/docs", "To `/api.html`.", (), (), "moved"),
+        Operation("/_/metrics", "To `/metrics`.", (), (), "moved"),
         Operation("/index.html", "To the catalog page.", (), (), "moved"),
         Operation("/{layer}.html", "To the layer's map.", ("layer",), (), "moved"),
         Operation("/{layers}/{z}/{x}/{y}.mlt", "To the tile without a suffix.", _ZXY, (), "moved"),
@@ -100,6 +104,12 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
                 ("{tileMatrixSetId}/viewer", "the layer's map"),
                 ("{tileMatrixSetId}/tilejson.json", "the tileset's TileJSON"),
                 ("{tileMatrixSetId}/style.json", "the tileset's style"),
+            )
+        ),
+        *(
+            Operation(f"/collections/{{collectionId}}/{path}", f"To {what}.", ("collectionId",), (), "moved")
+            for path, what in (
+                ("tilejson.json", "the layer's TileJSON"), ("style.json", "its style"), ("viewer", "its map"),
             )
         ),
     ),

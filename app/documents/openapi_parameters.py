@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..layers.collections_asked import TYPES
 from ..layers.identity import Identity
 from ..layers.layer import Layer, RowLayer
+from ..layers.member import Member
 from ..layers.parameters import KNOWN
 from ..layers.served import served
 from ..settings import Settings
@@ -76,14 +78,29 @@ def parameters(settings: Settings, grids: Sequence[str], layers: Sequence[str], 
         "f": _query("f", "The form of the answer, over the Accept header.", {"type": "string", "enum": ["html", "json"]}, "json"),
         "q": _query("q", "Words that the layers of the page have in name or description.", _text(), None),
         "page": _query("page", "Page of the list.", {"type": "integer", "minimum": 1, "default": 1}, 1),
+        "collection-type": _query("type", "Collections of tables and views, or of functions.", {"type": "string", "enum": list(TYPES)}, None),
+        "collection-bbox": _query(
+            "bbox", "Collections whose extent meets this box, or is not known: west, south, east, north.",
+            {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 6}, None, style="form", explode=False),
+        "collection-datetime": _query(
+            "datetime", "An instant or interval (RFC 3339). No collection states its time, and so none is left out.", _text(), None),
         "page-limit": _query("limit", "Most collections in the answer.", {"type": "integer", "minimum": 1}, 10),
         "offset": _query("offset", "Collections to leave out at the beginning.", {"type": "integer", "minimum": 0, "default": 0}, 0),
-        "described": _query("layer", "A layer, whose columns and arguments are then in the document.", _text(), example),
+        "described": _query("layer", "A layer or named composite, whose columns and arguments are then in the document.", _text(), example),
     }  # fmt: skip
 
 
-def own_parameters(layer: Layer, identity: Identity) -> list[Described]:
-    """The parameters that only this layer has: its arguments, and its columns, each of which can be asked to be equal."""
+def own_parameters(members: Sequence[Member], identity: Identity) -> list[Described]:
+    """The parameters that only these layers have: their arguments, and their columns, each of which can be asked to be
+    equal. Those of a composite's layers have the layer's name in front, where it may also be left away."""
+    return [
+        described if member.composite is None else {**described, "name": f"{member.name}.{described['name']}", "required": False}
+        for member in members
+        for described in _own(member.layer, identity)
+    ]
+
+
+def _own(layer: Layer, identity: Identity) -> list[Described]:
     arguments = [
         _query(each.name, each.description or f"Argument of the function, {each.type}.", _argument_schema(each), None)
         | ({} if each.has_default else {"required": True})
@@ -98,8 +115,17 @@ def own_parameters(layer: Layer, identity: Identity) -> list[Described]:
     ]
 
 
-def attributes(layer: Layer, settings: Settings, identity: Identity) -> Described:
-    """The attributes of a feature in the layer's tiles, in the types in which tiles carry them."""
+def attributes(members: Sequence[Member], settings: Settings, identity: Identity) -> Described:
+    """The attributes of a feature in these layers' tiles, in the types in which tiles carry them; a composite's by the
+    names of the layers inside the tile."""
+    composite = members[0].composite
+    if composite is None:
+        return _attributes(members[0].layer, settings, identity)
+    each = {member.name: _attributes(member.layer, settings, identity) for member in members}
+    return {"type": "object", "description": f"Attributes of the features of {composite.id}, by their layers.", "properties": each}
+
+
+def _attributes(layer: Layer, settings: Settings, identity: Identity) -> Described:
     named = {
         column.name: {"type": _TYPES[column.served_type.value], "description": column.description or column.type}
         for column in served(layer.columns_for(identity), layer.options, settings)

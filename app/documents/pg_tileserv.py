@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..layers.bounds import Bounds
+from ..layers.composite import Composite
 from ..layers.function import TakesArguments
 from ..layers.grid import Grid
 from ..layers.identity import Identity
@@ -16,6 +17,7 @@ from ..layers.relation import RelationLayer
 from ..settings import Settings
 from . import extent
 from .addresses import Addresses
+from .sheet import Sheet
 
 _TYPES = {
     "POINT": "Point", "MULTIPOINT": "MultiPoint", "LINESTRING": "LineString", "MULTILINESTRING": "MultiLineString",
@@ -24,18 +26,39 @@ _TYPES = {
 """Geometry types as `postgis_typmod_type` writes them."""
 
 
-def index(layers: Iterable[Layer], addresses: Addresses) -> dict[str, Any]:
-    """Every layer by its id."""
+def index(layers: Iterable[Layer | Composite], addresses: Addresses) -> dict[str, Any]:
+    """Every layer and named composite by its id."""
     return {
         layer.id: {
-            "type": "table" if isinstance(layer, RelationLayer) else "function",
+            "type": _type(layer),
             "id": layer.id,
             "name": layer.name,
-            "schema": layer.schema,
+            "schema": layer.schema if isinstance(layer, Layer) else "",
             "description": layer.description or "",
             "detailurl": addresses.pg_tileserv_detail(layer.id),
         }
         for layer in layers
+    }
+
+
+def _type(layer: Layer | Composite) -> str:
+    if isinstance(layer, Composite):
+        return "composite"
+    return "table" if isinstance(layer, RelationLayer) else "function"
+
+
+def composite_detail(composite: Composite, sheet: Sheet, found: Bounds | None, addresses: Addresses) -> dict[str, Any]:
+    """A named composite, as the detail of a layer. `found` is its extent in longitude and latitude."""
+    return {
+        "id": composite.id,
+        "type": _type(composite),
+        "schema": "",
+        "name": composite.name,
+        **({"description": composite.description} if composite.description else {}),
+        "layers": [{"id": part.layer.id, "sourcelayer": part.mvt_name} for part in sheet.parts],
+        **_place(found, sheet.grid, sheet.zooms),
+        # pg_tileserv's own addresses have a schema in every id.
+        "tileurl": f"{addresses.tiles([composite.id])}.pbf",
     }
 
 
@@ -49,7 +72,6 @@ def detail(
     addresses: Addresses,
 ) -> dict[str, Any]:
     """One layer, as the identity may read it. `found` is the extent in longitude and latitude."""
-    box = extent.stated(found, grid)
     document: dict[str, Any] = {
         "id": layer.id,
         "schema": layer.schema,
@@ -70,11 +92,18 @@ def detail(
         ]
     return {
         **document,
+        **_place(found, grid, zooms),
+        # An id without a schema is a source of Martin's at that address.
+        "tileurl": addresses.pg_tileserv_tiles([layer.id]) if layer.schema else f"{addresses.tiles([layer.id])}.pbf",
+        "sourcelayer": Manner.PG_TILESERV.mvt_name(Member(layer.id, layer), settings, composite=False),
+    }
+
+
+def _place(found: Bounds | None, grid: Grid, zooms: tuple[int, int]) -> dict[str, Any]:
+    box = extent.stated(found, grid)
+    return {
         "center": [(box.xmin + box.xmax) / 2, (box.ymin + box.ymax) / 2],
         "bounds": box.as_list(),
         "minzoom": zooms[0],
         "maxzoom": zooms[1],
-        # An id without a schema is a source of Martin's at that address.
-        "tileurl": addresses.pg_tileserv_tiles([layer.id]) if layer.schema else f"{addresses.tiles([layer.id])}.pbf",
-        "sourcelayer": Manner.PG_TILESERV.mvt_name(Member(layer.id, layer), settings, composite=False),
     }

@@ -37,6 +37,11 @@ def box_condition(geometry: GeometryColumn, text: str, system: str | None) -> Ex
     return met[0] if len(met) == 1 else Or(tuple(met))
 
 
+def boxes_of(text: str) -> tuple[Bounds, ...]:
+    """A box of longitude and latitude, as text; two where it crosses ±180. BadParameter where it is none."""
+    return _on_earth(_read(text, north_first=False), text)
+
+
 def _read(text: str, *, north_first: bool) -> Bounds:
     numbers = [_number(part, text) for part in text.split(",", 6)]
     if len(numbers) == 6:

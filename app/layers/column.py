@@ -43,7 +43,7 @@ _CASTS: dict[str, Cast] = {
 }
 _OBJECTS = frozenset({"json", "jsonb", "hstore"})
 """Base types whose value may be an object with keys."""
-UNSERVED = frozenset({"bytea", "geometry", "geography", "raster", "topogeometry", "box2d", "box3d", "geomval"})
+_UNSERVED = frozenset({"bytea", "geometry", "geography", "raster", "topogeometry", "box2d", "box3d", "geomval"})
 """Base types that are not attributes: pictures, other geometries."""
 
 
@@ -62,6 +62,12 @@ class Column:
     category: str
     description: str | None = None
     configured: Cast | None = None
+
+    @property
+    def is_served(self) -> bool:
+        """Whether a tile can carry its values, or a list of them, as an attribute."""
+        element = self.base_type.removeprefix("_") if self.category == "A" else self.base_type
+        return element not in _UNSERVED
 
     @property
     def may_be_object(self) -> bool:

@@ -7,12 +7,14 @@ from collections.abc import Collection, Sequence
 from ..errors import BadParameter
 from .column import Column
 from .identity import Identity
-from .layer import Layer
+from .layer import Layer, RowLayer
 from .names import nearest
 from .parameters import Arguments, comma_list, shown
 
 _NAMES = ("columns", "properties")
 """TiMVT's name, and that of pg_tileserv and tipg, for the same list."""
+COUNT = "feature_count"
+"""The attribute of a feature that stands for several rows: how many. Not where the layer has a column of this name."""
 
 
 def asked_columns(arguments: Arguments) -> tuple[str, str] | None:
@@ -38,10 +40,23 @@ def chosen_columns(
         return readable
     parameter, text = asked
     known = {column.name for columns in readable for column in columns}
+    if any(has_count(layer) for layer in layers):
+        known.add(COUNT)
     names = {known_name(name, known) for name in _names(parameter, [text])}
     for name in sorted(names - known):
         raise no_column(parameter, name, layers, known)
     return [tuple(column for column in columns if column.name in names) for columns in readable]
+
+
+def has_count(layer: Layer) -> bool:
+    """Whether a feature of the layer may carry the number of rows that it stands for."""
+    return isinstance(layer, RowLayer) and all(column.name != COUNT for column in layer.columns)
+
+
+def counts(arguments: Arguments) -> bool:
+    """Whether the attributes that a request wants are all there are, or this number among them."""
+    asked = asked_columns(arguments)
+    return asked is None or COUNT in {name.strip(" ") for name in _names(asked[0], [asked[1]])}
 
 
 def known_name(name: str, known: Collection[str]) -> str:

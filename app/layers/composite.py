@@ -33,6 +33,11 @@ class Composite:
     attribution: str | None = None
     bounds: Bounds | None = None
 
+    @property
+    def id(self) -> str:
+        """How addresses name it, as they name a layer by its id."""
+        return self.name
+
     def members_for(self, identity: Identity) -> tuple[Member, ...]:
         """The members that this identity may read; the others are not there for it."""
         return tuple(

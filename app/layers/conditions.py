@@ -28,23 +28,28 @@ _IN_ANY_CASE = frozenset({"tilematrixsetid", "minzoom", "maxzoom"})
 _MOMENTS = ("timestamptz", "timestamp", "date")
 
 
-def conditions_of(
-    members: Sequence[Member], given: Sequence[MemberArguments], identity: Identity
-) -> list[Expression | None]:
+Asked = tuple[tuple[str, Expression], ...]
+"""Conditions, each with the parameter that asks for it, by the name that the request writes it with."""
+
+
+def conditions_of(members: Sequence[Member], given: Sequence[MemberArguments], identity: Identity) -> list[Asked]:
     """For each member what its rows have to fulfil. Where only some members have what a parameter is about, it is
     theirs; where none has, BadParameter."""
     found = [
         asked_together(members, given, names, lambda layers, arguments: read(layers, arguments, identity))  # noqa: B023  # called at once
         for names, read in _READERS
     ]
-    conditions: list[Expression | None] = []
+    conditions: list[Asked] = []
     for place, (member, own) in enumerate(zip(members, given, strict=True)):
         with own.named_as_written():
-            conditions.append(both(column_values(member.layer, own.all, identity), *(each[place] for each in found)))
+            asked = column_values(member.layer, own.all, identity)
+        others = [(names[0], each[place]) for (names, _), each in zip(_READERS, found, strict=True)]
+        asked += [(name, condition) for name, condition in others if condition is not None]
+        conditions.append(tuple((own.own.get(name, name), condition) for name, condition in asked))
     return conditions
 
 
-def column_values(layer: Layer, arguments: Arguments, identity: Identity) -> Expression | None:
+def column_values(layer: Layer, arguments: Arguments, identity: Identity) -> list[tuple[str, Expression]]:
     """`?column=value`: that each column named so has the value, or one of them where it is repeated.
 
     Other names are nobody's: columns that this identity may not read are among them.
@@ -54,7 +59,7 @@ def column_values(layer: Layer, arguments: Arguments, identity: Identity) -> Exp
         for argument in layer.arguments:
             columns.pop(argument.name, None)  # what a function is called with is no filter of its rows
     asked = sorted(name for name in arguments if name in columns and not is_known(name))
-    return both(*(values.equals(name, columns[name], arguments[name]) for name in asked))
+    return [(name, values.equals(name, columns[name], arguments[name])) for name in asked]
 
 
 def is_known(name: str) -> bool:

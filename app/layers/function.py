@@ -115,11 +115,11 @@ class TileFunctionLayer(Layer):
 
 
 def function_names(id_: str, schema: str, name: str) -> tuple[str, ...]:
-    """Names of a function beside its id: without the schema; and that of several functions with the schema, which leads
-    to the one of fewest arguments."""
+    """Names of a function beside its id: the id without the schema, the name alone and, where several functions have it,
+    the name with the schema. Of several a name without types stands for the one that a query string fits."""
     plain = layer_id(schema, name)
     with_types = escape(name) + id_.removeprefix(plain)
-    return tuple(each for each in dict.fromkeys((escape(name), with_types, plain)) if each != id_)
+    return tuple(each for each in dict.fromkeys((with_types, escape(name), plain)) if each != id_)
 
 
 def function_ids(functions: Sequence[tuple[str, str, Sequence[str]]], tables: Container[tuple[str, str]]) -> list[str]:

@@ -45,6 +45,11 @@ def read_directory(directory: str, taken: Collection[str]) -> dict[str, TileMatr
     return found
 
 
+def ids(directory: str | None) -> frozenset[str]:
+    """The ids that the files of the directory give, which no statement of the application and no composite may have."""
+    return frozenset() if directory is None else frozenset(path.stem for path in Path(directory).glob("*.json"))
+
+
 def _read(path: Path, taken: Collection[str]) -> TileMatrixSet:
     document = _document(path)
     _check_id(document.get("id", path.stem), path.stem, taken)

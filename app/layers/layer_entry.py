@@ -80,6 +80,15 @@ class Entry(BaseModel):
         return self
 
 
+class OverviewEntry(BaseModel):
+    """What the overviews of a layer hold beside its own columns: columns whose sum, or mean, goes with `feature_count`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    sum: Names = ()
+    mean: Names = ()
+
+
 class LayerEntry(Entry):
     """One layer. `id` is the column of the feature id, `geometry` the geometry column that is drawn."""
 
@@ -96,6 +105,7 @@ class LayerEntry(Entry):
     hidden: bool | None = None
     numeric_as: Literal["double", "text"] | None = None
     json_as: Literal["text", "open"] | None = None
+    overview: OverviewEntry | None = None
 
     @property
     def said(self) -> dict[str, Any]:

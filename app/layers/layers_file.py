@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -71,13 +72,14 @@ class LayersFile(BaseModel):
 
     @field_validator("composites")
     @classmethod
-    def _addressable(cls, composites: dict[str, CompositeEntry]) -> dict[str, CompositeEntry]:
+    def _addressable(cls, composites: dict[str, CompositeEntry], info: ValidationInfo) -> dict[str, CompositeEntry]:
+        grids = {*BUILT_IN, *(info.context or ())}
         for name in composites:
             if not name or escape(name) != name:
                 raise ValueError(f"{name!r} cannot be the name of a composite: it must hold none of / \\ , ; ~ . and not be empty")
             if name in RESERVED:
                 raise ValueError(f"{name!r} cannot be the name of a composite: it is a word of Flagstone's own addresses")
-            if name in BUILT_IN:
+            if name in grids:
                 raise ValueError(f"{name!r} cannot be the name of a composite: it is the id of a tile matrix set")
         return composites
 
@@ -99,8 +101,11 @@ def entry_of(file: LayersFile, layer: Layer) -> LayerEntry | None:
     return entry if filed is None else filed.over(entry)
 
 
-def parse(text: str, where: str) -> LayersFile:
-    """The layers file with this text; ConfigurationError names `where`, the table and the key of each fault."""
+def parse(text: str, where: str, grids: Collection[str] = ()) -> LayersFile:
+    """The layers file with this text; ConfigurationError names `where`, the table and the key of each fault.
+
+    `grids` are the ids of custom tile matrix sets, which no composite may have as its name.
+    """
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -108,7 +113,7 @@ def parse(text: str, where: str) -> LayersFile:
     except RecursionError:
         raise ConfigurationError(f"{where} is not a layers file: it is nested too deeply") from None
     try:
-        return LayersFile.model_validate(document)
+        return LayersFile.model_validate(document, context=frozenset(grids))
     except ValidationError as error:
         faults = [f"{where}: {_sentence(fault, document)}" for fault in error.errors(include_url=False)]
         raise ConfigurationError("; ".join(dict.fromkeys(faults))) from None

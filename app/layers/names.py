@@ -22,6 +22,30 @@ RESERVED = frozenset({
 """Words of the URL map: a table with such a name needs its schema in front."""
 
 
+_FILES = frozenset({
+    "asp", "aspx", "bak", "cfg", "cgi", "conf", "css", "env", "gif", "gz", "htm", "html", "ico", "ini", "jpeg", "jpg", "js", "json",
+    "jsp", "log", "map", "md", "pdf", "php", "png", "rar", "sql", "svg", "tar", "txt", "wasm", "webmanifest", "webp", "woff", "woff2",
+    "xml", "yaml", "yml", "zip",
+})  # fmt: skip
+"""Endings of files that browsers and scanners ask every server for."""
+_WANTED_BY_BROWSERS = re.compile(
+    r"favicon\.ico|robots\.txt|(manifest|site)\.(json|webmanifest)|apple-touch-icon[a-z0-9-]*\.png|service-worker\.js"
+)
+
+
+def is_wanted_by_browsers(word: str) -> bool:
+    """Whether browsers ask for this file by themselves, without a page that names it."""
+    return _WANTED_BY_BROWSERS.fullmatch(word) is not None
+
+
+def looks_like_file(word: str, schemas: Iterable[str]) -> bool:
+    """Whether a word is rather a file's name than the id of a layer that is not known yet, in one of these schemas."""
+    first, dot, _ = word.partition(".")
+    if not dot or (first and word.rpartition(".")[2].lower() not in _FILES):
+        return False
+    return unescape(first) not in schemas
+
+
 def escape(part: str) -> str:
     """One part of an id: `/ \\ , ; ~ .` and control characters become `~XX` (hexadecimal)."""
     return _ESCAPED.sub(lambda match: f"~{ord(match.group()):02X}", part)

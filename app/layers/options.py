@@ -29,6 +29,9 @@ class LayerOptions:
     """`double` or `text`."""
     json_as: str | None = None
     """`text`, or `open`: the keys of an object are attributes."""
+    overview_sum: tuple[Column, ...] = ()
+    overview_mean: tuple[Column, ...] = ()
+    """Columns whose sum, and mean, over its rows a feature of an overview carries."""
     filter: Expression | None = None
     """What every row of the layer fulfils, whoever asks."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import pyproj
@@ -93,3 +94,18 @@ def _axis(definition: str) -> tuple[float, float] | None:
         return None
     scale = (a_quarter_on - at_middle) / 90
     return (at_middle, scale) if 0 < scale < 1e9 else None
+
+
+DEGREE_M = 111_319.49079327358
+"""Metres of a degree of longitude at the equator of WGS 84."""
+
+
+@lru_cache(maxsize=512)
+def metres_per_unit(definition: str) -> float:
+    """Metres of a unit of x; of a degree at the equator. 1 where PROJ does not know the definition."""
+    projection = projection_of(definition)
+    if projection is None or not projection.axis_info:
+        return 1.0
+    factor = projection.axis_info[0].unit_conversion_factor or 1.0
+    # The factor of an angle leads to radians.
+    return math.degrees(factor) * DEGREE_M if projection.is_geographic else factor

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from .layer import RowLayer
+from .overview import Overview, definition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +23,8 @@ class RelationLayer(RowLayer):
     definition: str = ""
     """Another text whenever a view's definition, or the row security of a table, becomes another."""
     is_first_geometry: bool = True
+    overviews: tuple[Overview, ...] = ()
+    """Those that fit it, one for a grid."""
 
     @property
     def has_bare_name(self) -> bool:
@@ -32,4 +36,13 @@ class RelationLayer(RowLayer):
         return self.kind != "m"
 
     def _definition(self) -> tuple[Any, ...]:
-        return (*super()._definition(), self.oid, self.kind, self.definition)
+        builds = tuple((each.id, each.build) for each in self.overviews)
+        return (*super()._definition(), self.oid, self.kind, self.definition, *builds)
+
+    def overview(self, grid_key: str) -> Overview | None:
+        """What is stored for a grid; None where nothing is, or where it was built for the layer with another filter."""
+        return self._fitting.get(grid_key)
+
+    @cached_property
+    def _fitting(self) -> dict[str, Overview]:
+        return {each.grid_key: each for each in self.overviews if each.definition == definition(self, each.grid_key)}

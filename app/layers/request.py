@@ -12,9 +12,9 @@ from ..errors import BadParameter, NotFound
 from ..settings import Settings
 from . import parameters
 from .column import Column
-from .columns import asked_columns, chosen_columns
+from .columns import COUNT, asked_columns, chosen_columns, counts, has_count
 from .composite import COLUMNS, arguments_of
-from .conditions import conditions_of
+from .conditions import Asked, conditions_of
 from .cql2.asked import asked_filter
 from .cql2.tree import Expression, both
 from .function import TakesArguments, TileFunctionLayer
@@ -28,7 +28,9 @@ from .manner import Manner
 from .member import Member
 from .names import nearest
 from .order import SortKey
+from .overview import has_row_security, totals
 from .parameters import Arguments, flag, only, shown
+from .relation import RelationLayer
 from .served import served
 from .sorting import orders_of
 from .together import asked_together
@@ -54,9 +56,41 @@ class LayerRequest:
     clip: bool = True
     simplify: bool = True
     filter: Expression | None = None
+    asked: Asked = ()
+    """What of `filter` the request asks for, by its parameters: one may prove to be at fault in the database."""
     order: tuple[SortKey, ...] = ()
     arguments: tuple[tuple[str, str | None], ...] = ()
     identity: Identity
+    limit_is_asked: bool = False
+    """Whether the request, or configuration of the layer, wants fewer features than a tile may have: then the first ones,
+    and no choice by cells."""
+    budget: int = 0
+    """Most bytes of a tile of rows, compressed; 0 for any number."""
+    counts: bool = True
+    """Whether a feature that stands for several rows may say for how many."""
+
+    @property
+    def count_name(self) -> str | None:
+        """The attribute with that number; None where it is not wanted or a column of the layer has its name."""
+        return COUNT if self.counts and has_count(self.layer) else None
+
+    @property
+    def overview_columns(self) -> tuple[Column, ...]:
+        """What features of low zooms carry beside the columns that are asked for: sums and means, where overviews answer."""
+        layer = self.layer
+        if not isinstance(layer, RelationLayer) or layer.overview(self.grid.key) is None:
+            return ()
+        asked = {column.name for column in self.columns}
+        return tuple(column for each in totals(layer) if each.column.name in asked for column in each.served)
+
+    @property
+    def may_count(self) -> bool:
+        """Whether documents name that attribute: where the layer has more rows than a tile may show."""
+        if self.count_name is None or self.limit_is_asked or not isinstance(self.layer, RowLayer):
+            return False
+        if isinstance(self.layer, RelationLayer) and self.layer.overview(self.grid.key) is not None:
+            return not has_row_security(self.layer)
+        return self.layer.estimated_rows is not None and self.layer.estimated_rows > self.limit
 
     @property
     def parameters(self) -> tuple[tuple[str, str], ...]:
@@ -72,6 +106,9 @@ class LayerRequest:
             "order": repr(self.order) if self.order else "",
             "arguments": repr(self.arguments) if self.arguments else "",
             "served": "".join(chosen),
+            "budget": str(self.budget) if self.budget else "",
+            "counts": "" if self.counts else "no",
+            "limited": "asked" if self.limit_is_asked else "",
         }
         return (
             ("columns", names), ("size", f"{self.resolution}+{self.buffer}"), ("limit", str(self.limit)),
@@ -114,8 +151,10 @@ def layer_requests(
     for place, (member, own) in enumerate(zip(members, given, strict=True)):
         with own.named_as_written():
             request = _layer_request(member, columns[place], grid, own.all, settings, identity, manner, composite=composite)
-            wanted = both(request.filter, conditions[place])
-            made.append(replace(request, filter=wanted, order=orders[place]))
+            chosen = asked_filter(member.layer, own.all, identity)
+        asked = (*(() if chosen is None else ((own.own.get("filter", "filter"), chosen),)), *conditions[place])
+        wanted = both(member.layer.options.filter, *(condition for _, condition in asked))
+        made.append(replace(request, filter=wanted, asked=asked, order=orders[place]))
     if len({each.mvt_name for each in made}) < len(made):
         raise BadParameter("layer", "Two of these layers have the same name inside a tile, so they cannot share one.")
     return tuple(made)
@@ -170,6 +209,8 @@ def _layer_request(
 ) -> LayerRequest:
     layer, options = member.layer, member.layer.options
     first, last = zooms(layer, grid, settings)
+    most = min(options.limit or settings.max_features, settings.max_features)
+    limit = parameters.limit(only(arguments, "limit"), most)
     extent = options.extent or settings.tile_extent
     buffer = manner.buffer(settings) if options.buffer is None else options.buffer / 4096
     resolution = parameters.resolution(only(arguments, "resolution"), extent, settings)
@@ -180,12 +221,14 @@ def _layer_request(
         first_zoom=first,
         last_zoom=last,
         columns=served(columns, options, settings, arguments),
-        limit=parameters.limit(only(arguments, "limit"), min(options.limit or settings.max_features, settings.max_features)),
+        limit=limit,
+        limit_is_asked=limit < settings.max_features,
+        budget=settings.tile_budget_kb * 1024,
+        counts=counts(arguments),
         resolution=resolution,
         buffer=parameters.buffer(only(arguments, "buffer"), resolution, buffer, settings),
         clip=flag(arguments, "clip", usual=True),
         simplify=flag(arguments, "simplify", usual=True),
-        filter=both(options.filter, asked_filter(layer, arguments, identity) if isinstance(layer, RowLayer) else None),
         arguments=checked_arguments(layer.arguments, arguments) if isinstance(layer, TakesArguments) else (),
         identity=identity,
     )

@@ -149,7 +149,12 @@ def _check_id(layer_id: str) -> None:
     if layer_id in RESERVED:
         raise BadHeader(f"{layer_id} is a word of Flagstone's own addresses")
     if layer_id in BUILT_IN:
-        raise BadHeader(f"{layer_id} is the id of a tile matrix set: /tiles/{layer_id}/… is a tile of the dataset")
+        raise BadHeader(named_like_a_grid(layer_id))
+
+
+def named_like_a_grid(layer_id: str) -> str:
+    """Why a layer without a schema cannot have this id."""
+    return f"{layer_id} is the id of a tile matrix set: /tiles/{layer_id}/… is a tile of the dataset"
 
 
 def _check_srid(srid: int | None) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+PIXELS = 512
+"""Pixels along the edge of a tile on the screen."""
+
 
 class Tile(NamedTuple):
     """Zoom (the id of the tile matrix), column and row, counted as the tile matrix set counts them."""

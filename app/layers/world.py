@@ -23,8 +23,8 @@ from .projection import (
 
 _FAR = 1e9
 """Metres north and south: a Mercator projection has no edge there."""
-_REACH_DEGREES = 81.0
-"""PROJ's transverse Mercator fails within 8.4 degrees of the two points of the equator that are a quarter turn from its
+_REACH_DEGREES = 80.9
+"""PROJ's transverse Mercator fails within 9 degrees of the two points of the equator that are a quarter turn from its
 central meridian, and mirrors what lies behind them."""
 _NEAR_POLE = 89.9
 """Latitude at which a projection that has no place for a pole still has one for its neighbours."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from ..errors import NotFound
 from ..layers.composite import Composite
 from ..layers.identity import Identity
 from ..layers.layer import Layer
-from ..layers.names import RESERVED, nearest
+from ..layers.names import RESERVED, layer_id, nearest
 from ..layers.relation import RelationLayer
 from .postgis import PostGIS
 
@@ -49,6 +51,8 @@ class Catalog:
     """Those that the layers file names."""
     hidden: tuple[str, ...] = ()
     """Ids of layers that the layers file or their comment hides."""
+    overview_faults: Mapping[int, str] = field(default_factory=dict)
+    """Why overviews are not served, by their number."""
     _by_id: dict[str, Layer] = field(init=False, repr=False, compare=False)
     _by_name: dict[str, list[Layer]] = field(init=False, repr=False, compare=False)
 
@@ -82,10 +86,20 @@ class Catalog:
         """As `find`; NotFound, with the nearest ids that this identity may know of, where there is none."""
         layer = self.find(asked, identity)
         if layer is None:
+            if self.composite(asked, identity) is not None:
+                part = quote(asked, safe="")
+                described = f"/{part}/tilejson.json and /collections/{part} describe it."
+                raise NotFound(f"{asked[:100]!r} is a composite of several layers: {described}")
             composites = [each.name for each in self.composites if each.members_for(identity)]
             near = nearest(asked, (*(layer.id for layer in self.visible(identity)), *composites))
             raise NotFound(f"There is no layer {asked[:100]!r}.", near)
         return layer
+
+    def overloads(self, layer: Layer, identity: Identity) -> list[Layer]:
+        """The functions that have the name of this one, as far as this identity may execute them; itself is one."""
+        named = self._by_name.get(layer_id(layer.schema, layer.name), ())
+        same = (each for each in named if (each.schema, each.name) == (layer.schema, layer.name))
+        return [each for each in same if each.readable_by(identity)]
 
     def composites_for(self, identity: Identity) -> list[Composite]:
         """The composites that lead this identity to something, by name."""

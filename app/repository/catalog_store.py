@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 
 from ..errors import FlagstoneError, NotFound
+from ..layers import grid_files
 from ..layers.bounds import Bounds
 from ..layers.identity import Identity
 from ..layers.layer import Layer
@@ -41,7 +42,7 @@ class CatalogStore:
         self._pool = pool
         self._settings = settings
         self._extents = Extents(pool, settings)
-        self.layers_file = LayersFileReader(settings.layers_file)
+        self.layers_file = LayersFileReader(settings.layers_file, grid_files.ids(settings.tms_directory))
         self._registered = tuple(registered)
         self._snapshot: Catalog | None = None
         self._postgis: PostGIS | None = None

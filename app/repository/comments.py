@@ -9,12 +9,15 @@ from typing import Any, NamedTuple
 
 from ..layers.bounds import Bounds
 from ..layers.layer_entry import NARROWING, CommentEntry, LayerEntry
+from ..layers.tilejson_members import Judged, judged
 
 _MOST_BYTES = 20_000
 """Of the members that go into TileJSON: each map that is opened loads them."""
 _NOT_FOR_TILEJSON = frozenset({*LayerEntry.model_fields, "layer", "content_type", "content-type"})
 """Members that say something to Flagstone itself."""
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+_MOST_NAMED = 10
+"""Of members that are too long together, so many are told."""
 
 
 class Comment(NamedTuple):
@@ -42,11 +45,14 @@ def parse(text: str | None) -> Comment:
     words["title"] = words["title"] or _text(document, "name")
     others = {name: value for name, value in document.items() if name not in LayerEntry.WORDS}
     entry = CommentEntry.of({**others, **_filter(document), **{name: word for name, word in words.items() if word}})
+    further = _members(document)
+    no_texts = [name for name in LayerEntry.WORDS if not isinstance(document.get(name), str | None)]
+    entry = entry.model_copy(update={"unusable": (*entry.unusable, *no_texts, *further.unusable)})
     return Comment(
         **words,
         bounds=None if entry.bounds is None else Bounds(*entry.bounds),
         entry=entry if entry.said or entry.unusable else None,
-        members=_members(document),
+        members=further.members,
     )
 
 
@@ -84,13 +90,9 @@ def _text(document: dict[str, Any], member: str) -> str | None:
     return value.strip() or None if isinstance(value, str) else None
 
 
-def _members(document: dict[str, Any]) -> Mapping[str, Any]:
-    """What Flagstone itself has no use for. None of it where it is too long, or nested or numbered as no JSON may be."""
-    members = {name: value for name, value in document.items() if name not in _NOT_FOR_TILEJSON}
-    if not members:
-        return _NOTHING
-    try:
-        size = len(json.dumps(members, allow_nan=False))
-    except (ValueError, RecursionError):
-        return _NOTHING
-    return members if size <= _MOST_BYTES else _NOTHING
+def _members(document: dict[str, Any]) -> Judged:
+    """What Flagstone itself has no use for, as far as TileJSON can have it. None of it where it is too long."""
+    found = judged({name: value for name, value in document.items() if name not in _NOT_FOR_TILEJSON})
+    if len(json.dumps(found.members)) <= _MOST_BYTES:
+        return found
+    return Judged({}, (*found.unusable, *sorted(found.members)[:_MOST_NAMED]))

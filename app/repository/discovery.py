@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 
+from ..layers import grid_files
 from ..layers.function import function_ids
 from ..layers.identity import Identity
 from ..layers.layer import Layer
@@ -28,6 +29,7 @@ from .catalog import Catalog, Rejected
 from .connection import BoundedConnection
 from .functions import Function
 from .overlay import configured
+from .overviews import reading as overviews
 from .pool import Pool
 from .postgis import Database, PostGIS
 from .relations import LayerBuilder, Relation, ViewFacts
@@ -58,9 +60,11 @@ def load(
             running_code = relations.running_code(connection)
             found_functions = functions.read(connection)
             found_rows = row_functions.read(connection)
+            stored = overviews.read(connection, _roles(found))
         discovery = _Discovery(pool, settings, connection, database, running_code, before)
-        catalog = discovery.catalog(found, found_functions, found_rows, registered, sql_files.read(settings.sql_directory))
-    return configured(catalog, file, where, settings, complete=True)
+        files = sql_files.read(settings.sql_directory, grids=grid_files.ids(settings.tms_directory))
+        catalog = discovery.catalog(found, found_functions, found_rows, registered, files)
+    return configured(catalog, file, where, settings, complete=True, overviews=stored)
 
 
 def look_up(
@@ -83,13 +87,18 @@ def look_up(
             running_code = relations.running_code(connection) if found else frozenset()
             oids = _oids(connection, "function_oids", wanted)
             found_functions, found_rows = functions.read(connection, oids), row_functions.read(connection, oids)
-        files = sql_files.read(settings.sql_directory, only=asked)
+            stored = overviews.read(connection, _roles(found)) if found else []
+        files = sql_files.read(settings.sql_directory, only=asked, grids=grid_files.ids(settings.tms_directory))
         wanted_ones = [layer for layer in registered if layer.id == asked]
         catalog = _Discovery(pool, settings, connection, database, running_code).catalog(
             found, found_functions, found_rows, wanted_ones, files
         )
-    catalog = configured(catalog, file, where, settings, complete=False)
+    catalog = configured(catalog, file, where, settings, complete=False, overviews=stored)
     return catalog.find(asked, identity), database.postgis
+
+
+def _roles(found: Sequence[Relation]) -> set[str]:
+    return {role for each in found for role in each.readers or ()}
 
 
 @contextmanager

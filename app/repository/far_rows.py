@@ -1,7 +1,8 @@
 """Which layers have rows beyond the edges of their world: longitudes of 180 to 360, or x beyond 20,037,508 m.
 
-Their tiles are looked for in more places, which an ordinary layer must not pay for. So it is asked once in a while, by a
-query that a spatial index answers in a fraction of a millisecond.
+Their tiles are looked for in more places, which an ordinary table must not pay for. So it is asked once in a while, by a
+query that a spatial index answers in a fraction of a millisecond. Functions and statements cannot be asked without being
+run; what they return is always looked at as if it reached beyond: their statements are a little longer to plan.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import NamedTuple
 from psycopg import sql
 
 from ..errors import FlagstoneError, TileTimeout
+from ..layers.band_layer import BandLayer
 from ..layers.identity import Identity
 from ..layers.layer import RowLayer
 from ..layers.relation import RelationLayer
@@ -45,11 +47,13 @@ class FarRows:
     def of(self, layer: RowLayer, identity: Identity, postgis: PostGIS, until: float) -> bool:
         """Whether the layer has a row, for this identity, that reaches beyond the edge of its world.
 
-        Only relations can say. Where the answer takes long, it is yes: tiles are right then, if slower.
+        Where the answer takes long, or there is nothing to ask, it is yes: tiles are right then, if slower.
         """
         whole = world(layer.geometry.crs)
-        if whole is None or layer.geometry.is_geography or not isinstance(layer, RelationLayer):
+        if whole is None or layer.geometry.is_geography or isinstance(layer, BandLayer):
             return False
+        if not isinstance(layer, RelationLayer):
+            return True
         key = (layer.id, layer.digest, identity)
         known = self._answers.get(key)
         now = time.monotonic()

@@ -21,6 +21,7 @@ from ..errors import (
     PoolExhausted,
     QueryFailed,
     RequestError,
+    RowsAtFault,
     TileTimeout,
     Unavailable,
 )
@@ -35,11 +36,10 @@ _CHANGED = (
     sql.UndefinedColumn,
     sql.UndefinedObject,
     sql.InvalidSchemaName,
-    # A column of another type now: the statement's casts do not fit, or its values. A view can fail so with no change.
+    # A column of another type now: the statement's casts do not fit.
     sql.UndefinedFunction,
     sql.CannotCoerce,
     sql.DatatypeMismatch,
-    sql.InvalidTextRepresentation,
     sql.WrongObjectType,
     # "cached plan must not change result type"
     sql.FeatureNotSupported,
@@ -62,6 +62,10 @@ def translated(what: str) -> Iterator[None]:
     except _CHANGED as error:
         log.warning("the database does not know %s as the catalog does: %s", what, _first_line(error))
         raise LayerChanged(f"{subject} changed since the catalog was read.") from error
+    except psycopg.DataError as error:
+        # SQLSTATE class 22: the statement is right, and a value in a row is none that it can take.
+        log.error("the database cannot take a value of %s: %s", what, _first_line(error))  # noqa: TRY400  # no news in a traceback
+        raise RowsAtFault(f"The query for {what} fails on a value in its rows; the log of Flagstone says why.") from error
     except sql.InsufficientPrivilege as error:
         raise AccessDenied(f"{subject} may not be read with this login.") from error
     except UnicodeEncodeError as error:

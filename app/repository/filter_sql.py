@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from psycopg import sql
 
+from ..layers.cql2.accents import MARKS
 from ..layers.cql2.tree import (
     And,
     Arithmetic,
@@ -30,6 +31,7 @@ from ..layers.cql2.tree import (
     Or,
     Property,
     Spatial,
+    Unaccented,
 )
 from .identifier import identifier
 from .postgis import PostGIS
@@ -152,6 +154,9 @@ class _Writer:
                 return sql.SQL("{}::{}").format(self._bound(written), identifier("pg_catalog", kind))
             case LowerCase(operand):
                 return _lower(self._value(operand))
+            case Unaccented(Property(column)):
+                bare = _unaccented(identifier("source", column.name))
+                return _lower(bare) if _folds(node) else bare
             case Arithmetic(operator, left, right, kind):
                 return self._computed(operator, left, right, identifier("pg_catalog", kind))
             case And() | Or() | Not() | Comparison() | In() | Like() | IsNull() | Spatial() | Near() | ArrayRelation():
@@ -176,11 +181,20 @@ class _Writer:
 
 def _folds(node: Expression) -> bool:
     """Whether it is text without case, which the type citext knows only by operators of its own schema."""
+    if isinstance(node, Unaccented):
+        node = node.operand
     return isinstance(node, Property) and node.column.base_type == "citext"
 
 
 def _lower(text: sql.Composable) -> sql.Composed:
     return sql.SQL("pg_catalog.lower({}::pg_catalog.text)").format(text)
+
+
+def _unaccented(text: sql.Composable) -> sql.Composed:
+    """By what PostgreSQL itself has, so that no extension is needed, and an index can be made of it."""
+    return sql.SQL(
+        "pg_catalog.normalize(pg_catalog.regexp_replace(pg_catalog.normalize({}::pg_catalog.text, 'NFD'), {}, '', 'g'), 'NFC')"
+    ).format(text, sql.Literal(MARKS))
 
 
 def _written(value: object) -> str:

@@ -6,6 +6,8 @@ What the database said stays in the log; here only its error code counts.
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Mapping
 
 import psycopg
 from psycopg import errors as sql
@@ -17,6 +19,8 @@ from ..layers.request import LayerRequest
 from ..layers.sql_layer import SqlRowLayer, SqlTileLayer
 from .function_sql import readable_question
 from .pool import Pool, read_only
+
+log = logging.getLogger(__name__)
 
 _WROTE = (sql.ReadOnlySqlTransaction, sql.ActiveSqlTransaction, sql.InvalidTransactionTermination, sql.InvalidTransactionState)
 
@@ -37,7 +41,7 @@ def explained(
     """
     cause = error.__cause__
     name = layer.id
-    code = "statement" if isinstance(layer, (SqlRowLayer, SqlTileLayer)) else "function"
+    code = _code(layer)
     if isinstance(cause, _WROTE):
         return AccessDenied(f"The {code} of layer {name} tries to write, or to change its transaction; a tile only reads.")
     if not isinstance(error, (QueryFailed, LayerChanged)) or not isinstance(cause, psycopg.Error):
@@ -54,6 +58,28 @@ def explained(
     if isinstance(cause, (sql.DataError, sql.RaiseException, sql.FeatureNotSupported)):
         return QueryFailed(f"The {code} of layer {name} failed; the log of Flagstone says why.")
     return error
+
+
+def of_unknown_system(
+    question: bytes, values: Mapping[str, object], request: LayerRequest, pool: Pool, until: float
+) -> QueryFailed | None:
+    """That rows are in a reference system which the database does not know, where the question finds one such."""
+    layer = request.layer
+    try:
+        with read_only(pool, request.identity, f"layer {layer.id}", runs_code=True, until=until) as cursor:
+            row = cursor.execute(question, values, prepare=False).fetchone()
+    except (QueryFailed, LayerChanged):
+        return None  # the rows fail by themselves, so this is not what is wrong with them
+    if row is None:
+        return None
+    log.error("layer %s returns rows of SRID %d, which spatial_ref_sys lacks", layer.id, row[0])
+    return QueryFailed(
+        f"The {_code(layer)} of layer {layer.id} returns rows of SRID {row[0]}, a reference system that the database does not know."
+    )
+
+
+def _code(layer: Layer) -> str:
+    return "statement" if isinstance(layer, (SqlRowLayer, SqlTileLayer)) else "function"
 
 
 def _asked_as_json(request: LayerRequest, layer: Layer) -> list[str]:

@@ -14,6 +14,7 @@ from ..layers.function import Argument, Call, TileFunctionLayer
 from ..layers.request import LayerRequest
 from ..layers.tile import Tile
 from .identifier import identifier
+from .tile_size import bounded
 
 _BOX = ("xmin", "ymin", "xmax", "ymax", "epsg")
 _ZXY = ("z", "x", "y")
@@ -26,7 +27,7 @@ def given_names(request: LayerRequest, layer: TileFunctionLayer) -> tuple[str, .
 
 
 def call_text(layer: TileFunctionLayer, given: tuple[str, ...]) -> bytes:
-    """The statement that gives the tile, that no limit cut it, and the text for its ETag."""
+    """The statement that gives the tile, that no limit cut it, the text for its ETag, and the tile's size in bytes."""
     place = _BOX if layer.call is Call.BOX else _ZXY
     arguments: list[sql.Composable] = [_typed(name, type_) for name, type_ in zip(place, layer.place_types, strict=True)]
     if layer.whole_query is not None:
@@ -35,12 +36,13 @@ def call_text(layer: TileFunctionLayer, given: tuple[str, ...]) -> bytes:
     for number, name in enumerate(given):
         arguments.append(sql.SQL("{} => {}").format(identifier(name), _typed(_given(number), by_name[name].type)))
     columns = [sql.Identifier("body"), sql.Identifier("tag")][: 2 if layer.returns_tag else 1]
-    return sql.SQL("SELECT tile.body, false, {tag} FROM {function}({arguments}) AS tile ({columns}) LIMIT 1").format(
-        tag=sql.SQL("tile.tag" if layer.returns_tag else "NULL::pg_catalog.text"),
+    call = sql.SQL("SELECT tile.body, false{tag} FROM {function}({arguments}) AS tile ({columns}) LIMIT 1").format(
+        tag=sql.SQL(", tile.tag" if layer.returns_tag else ""),
         function=identifier(layer.schema, layer.name),
         arguments=sql.SQL(", ").join(arguments),
         columns=sql.SQL(", ").join(columns),
-    ).as_bytes(None)
+    )
+    return bounded(call, has_tag=layer.returns_tag).as_bytes(None)
 
 
 def call_values(request: LayerRequest, layer: TileFunctionLayer, tile: Tile) -> dict[str, object]:

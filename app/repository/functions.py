@@ -23,6 +23,12 @@ _WIDE_INTEGERS = frozenset({"int4", "int8"})
 _COORDINATES = frozenset({"float8", "numeric"})
 _JSON = frozenset({"json", "jsonb"})
 _TEXTS = frozenset({"text", "varchar"})
+_FIRST = 6
+"""As many arguments as the longest of the signatures has: among these the tile's place is looked for."""
+_NOT_PLACED = (
+    "it returns bytea and takes three whole numbers, but not as a tile function does:"
+    " the first three arguments are z (or zoom), x and y, by these names and in this order"
+)
 _MEDIA_TYPE = re.compile(r"[a-z]{1,30}/[a-z0-9][a-z0-9.+-]{0,80}", re.ASCII)
 _OTHER_MVT_NAMES = frozenset({"application/x-protobuf", "application/protobuf", "application/vnd.mapbox-vector-tile"})
 _ZOOMS = range(31)
@@ -70,7 +76,11 @@ def read(connection: Connection[Any], oids: Sequence[int] | None = None) -> list
 
 
 def signature(function: Function) -> Signature | str | None:
-    """How it is called; a reason where it looks like a tile function and is none; None for any other function."""
+    """How it is called; a reason where it looks like a tile function and is none; None for any other function.
+
+    One that returns bytea and begins with three whole numbers, in whatever order, looks like one, unless it is part of
+    an extension.
+    """
     if (function.returned or ["bytea"])[0] != "bytea":
         return None
     arguments = [
@@ -84,6 +94,8 @@ def signature(function: Function) -> Signature | str | None:
     elif len(kinds) == 6 and _COORDINATES.issuperset(kinds[:4]) and kinds[4] in _WIDE_INTEGERS and kinds[5] in _JSON:
         types = tuple(argument.type for argument in arguments)
         found = Signature(Call.BOX, types[:5], whole_query=arguments[5])
+    elif function.extension is None and sum(kind in _INTEGERS for kind in kinds[:_FIRST]) >= 3:
+        return _NOT_PLACED
     else:
         return None
     if isinstance(found, str):

@@ -14,12 +14,11 @@ from ..layers.world import Piece
 from .geography_sql import laid_out
 from .identifier import identifier, text_literal
 from .postgis import PostGIS
+from .small_shapes_sql import AREAL, LINEAR, around, is_tiny, middle, small_shape
 
 HEAVY_BYTES = 12_000
 """Stored size from which a geometry is clipped and simplified before the transform, about 1,000 vertices."""
 
-_LINEAR = {"LINESTRING", "MULTILINESTRING"}
-_AREAL = {"POLYGON", "MULTIPOLYGON"}
 _CURVED = {"CIRCULARSTRING", "COMPOUNDCURVE", "CURVEPOLYGON", "MULTICURVE", "MULTISURFACE"}
 _SOLID = {"TIN", "TRIANGLE", "POLYHEDRALSURFACE"}
 
@@ -40,6 +39,12 @@ class GeometrySql:
     postgis: PostGIS
     pieces: tuple[Piece, ...] = ()
     grid_text: str | None = None
+    pieced: sql.Identifier | None = None
+    """Column that says that the geometry is in the grid's CRS already, put together of pieces."""
+    in_pieces: bool = False
+    """Whether geometries are put together of pieces: what cuts them once more may leave gaps along the old cuts."""
+    looks_for_tiny: bool = False
+    """Whether many rows may be too small to be seen: they are drawn by the middle of their box."""
 
     @property
     def schema(self) -> sql.Identifier:
@@ -56,12 +61,80 @@ class GeometrySql:
     def drawn(self) -> sql.Composable:
         """The geometry in the grid's CRS. Of a heavy one only what the tile shows is transformed."""
         shown = self._on_earth(self._straight)
-        if not self.geometry.only_points:
+        if not self.geometry.only_points and not self.in_pieces:
             # The stored size: known without reading the geometry.
             shown = sql.SQL("CASE WHEN pg_catalog.pg_column_size({}) > {} THEN {} ELSE {} END").format(
                 self.source, sql.Literal(HEAVY_BYTES), self._shown_of_heavy(), shown
             )
-        return self._transformed(shown)
+        drawn = self._transformed(shown)
+        if self._has_tiny:
+            drawn = sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(
+                self._is_tiny(), self._transformed(middle(self.source, self.geometry.crs.srid, self.schema)), drawn
+            )
+        if self.pieced is None:
+            return drawn
+        return sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(self.pieced, self.source, drawn)
+
+    @property
+    def _has_tiny(self) -> bool:
+        """Not where there is no transform to be saved, and not where a place may be drawn elsewhere."""
+        transforms = self.geometry.crs.srid != self.grid_srid and not self.geometry.is_geography
+        whole = self.pieced is None and not self.in_pieces and not self.pieces
+        return self.looks_for_tiny and transforms and whole and self.geometry.type in LINEAR | AREAL
+
+    def _is_tiny(self) -> sql.Composable:
+        # The box of a heavy one costs reading all of it.
+        light = sql.SQL("pg_catalog.pg_column_size({}) <= {} AND {}").format(
+            self.source, sql.Literal(HEAVY_BYTES), is_tiny(self.source, self.schema)
+        )
+        if not self.geometry.crs.is_geographic:
+            return light
+        return sql.SQL("{} AND {} OPERATOR({}.@) {}").format(light, self.source, self.schema, self._world())
+
+    def placed(self) -> sql.Composable:
+        """All of the straightened geometry in the grid's CRS."""
+        return self._transformed(self._on_earth(self._straight))
+
+    @property
+    def may_vanish(self) -> bool:
+        """Whether ST_AsMVTGeom leaves out what is smaller than a unit of the tile: all but points."""
+        return not self.geometry.only_points
+
+    def in_tile(self, geom: sql.Composable, extent: sql.Composable) -> sql.Composable:
+        """A geometry of the grid's CRS in units of the tile; NULL where it lies outside.
+
+        What is too small for that is drawn as small as can be seen, so `geom` must be a name: only such rows pay for it.
+        """
+
+        def encoded(shape: sql.Composable) -> sql.Composed:
+            return sql.SQL("{}.ST_AsMVTGeom({}, {}, {}, %(buffer)s::pg_catalog.int4, true)").format(
+                self.schema, shape, self.parameter("envelope", "box2d"), extent
+            )
+
+        if not self.may_vanish:
+            return encoded(geom)
+        small = small_shape(geom, self.geometry, self.schema, encoded)
+        made = sql.SQL("COALESCE({}, CASE WHEN {} OPERATOR({}.&&) {}{} THEN {} END)").format(
+            encoded(geom), geom, self.schema, self.parameter("shown", "geometry"), self._is_whole(), small
+        )
+        if not self._has_tiny:
+            return made
+        return sql.SQL("CASE WHEN {}.GeometryType({}) = 'POINT' THEN {} ELSE {} END").format(
+            self.schema, geom, around(encoded(geom), self.geometry, self.schema), made
+        )
+
+    def _is_whole(self) -> sql.Composable:
+        """Of a heavy geometry that was cut at the tile, the part may be small although the geometry is not."""
+        if not self.clips:
+            return sql.SQL("")
+        return sql.SQL(
+            " AND (pg_catalog.pg_column_size({g}) <= {heavy} OR {g} OPERATOR({s}.@) {outline})"
+        ).format(
+            g=self.source,
+            s=self.schema,
+            heavy=sql.Literal(HEAVY_BYTES),
+            outline=self.parameter("clip_geometry", "geometry"),
+        )
 
     def whole(self, stored: sql.Composable) -> sql.Composable:
         """All of a stored geometry in the grid's CRS: what a search without a box in the layer's CRS looks at."""
@@ -80,9 +153,9 @@ class GeometrySql:
 
     def _labelled(self, stored: sql.Composable, geom: sql.Composable) -> sql.Composed:
         """Rows of an untyped column may lack the SRID that the others have."""
-        return sql.SQL("CASE WHEN {s}.ST_SRID({g}) = 0 THEN {s}.ST_SetSRID({geom}, {srid}) ELSE {geom} END").format(
-            s=self.schema, g=stored, geom=geom, srid=sql.Literal(self.geometry.crs.srid)
-        )
+        return sql.SQL(
+            "CASE WHEN {s}.ST_SRID({g}) = 0 THEN {s}.ST_SetSRID({geom}, {srid}) ELSE {geom} END"
+        ).format(s=self.schema, g=stored, geom=geom, srid=sql.Literal(self.geometry.crs.srid))
 
     def straightening(self) -> sql.Composable:
         """A lateral join that turns curves, and surfaces in space, into what the other steps can take; often empty."""
@@ -131,9 +204,13 @@ class GeometrySql:
             " WHEN {s}.ST_IsValid({g}) THEN {s}.ST_ClipByBox2D({g}, 'BOX(-180 -90,180 90)'::{box})"
             " ELSE {s}.ST_Intersection({s}.ST_MakeValid({g}), {world}) END"
         ).format(
-            g=geom, s=self.schema, box=self.type("box2d"),
-            world=sql.SQL("{}.ST_MakeEnvelope(-180, -90, 180, 90, {})").format(self.schema, sql.Literal(self.geometry.crs.srid)),
+            g=geom, s=self.schema, box=self.type("box2d"), world=self._world(),
         )  # fmt: skip
+
+    def _world(self) -> sql.Composed:
+        return sql.SQL("{}.ST_MakeEnvelope(-180, -90, 180, 90, {})").format(
+            self.schema, sql.Literal(self.geometry.crs.srid)
+        )
 
     def _in_pieces(self, geom: sql.Composable) -> sql.Composable:
         """Cut where a piece of the layer's plane ends, and each part moved to where it belongs.
@@ -203,7 +280,7 @@ class GeometrySql:
             " AND {s}.GeometryType(whole.geom) = ANY ({kinds}) THEN {s}.ST_ClipByBox2D(whole.geom, {box}) END"
         ).format(
             s=self.schema, outline=self.parameter("clip_geometry", "geometry"), box=self.parameter("clip", "box2d"),
-            kinds=sql.Literal(sorted(_LINEAR | _AREAL)),
+            kinds=sql.Literal(sorted(LINEAR | AREAL)),
         )  # fmt: skip
 
     def _checked(self) -> sql.Composed:

@@ -7,27 +7,21 @@ never of its tables.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
-from psycopg.errors import InvalidFunctionDefinition, LockNotAvailable
+from psycopg.errors import InvalidFunctionDefinition
 
-from ..errors import ConfigurationError, DatabaseDown, FlagstoneError, InstallError
+from ..errors import ConfigurationError, InstallError
 from ..settings import Settings
+from . import own_schema
 from .conninfo import conninfo
+from .own_schema import SCHEMA
 from .sql_script import first_words, replacing, statements
 from .sql_text import BadSql
 from .statements import statement
 
-SCHEMA = "flagstone"
-VERSION = 1
-"""Of what lies in the schema; a newer one is left alone."""
-_LOCK = 0x666C6167_73746F6E  # "flagston"; advisory locks are per database, as the schema is
-_LOCK_TIMEOUT_S = 30
 _ALLOWED = (("create", "function"), ("create", "or", "replace", "function"), ("comment", "on", "function"))
 
 
@@ -55,10 +49,10 @@ def install(settings: Settings, file: str, text: str) -> list[Installed]:
     wanted = _wanted(file, text)
     serving = _serving_login(settings)
     drops: dict[int, str] = {}
-    with _connection(settings.admin_database_url.get_secret_value(), "FLAGSTONE_ADMIN_DATABASE_URL") as connection:
+    with own_schema.connection(settings.admin_database_url.get_secret_value(), "FLAGSTONE_ADMIN_DATABASE_URL") as connection:
         while True:
             try:
-                with _explained(file), connection.transaction():
+                with own_schema.explained(file), connection.transaction():
                     made = _run(connection, file, wanted, drops)
                     _grant(connection, made, serving)
             except _CannotReplace as error:
@@ -93,28 +87,9 @@ def _wanted(file: str, text: str) -> list[str]:
 
 def _serving_login(settings: Settings) -> str:
     """The login that serves tiles, as the database knows it."""
-    with _connection(conninfo(settings), "DATABASE_URL") as connection, _explained("the serving login"):
+    with own_schema.connection(conninfo(settings), "DATABASE_URL") as connection, own_schema.explained("the serving login"):
         row = connection.execute("SELECT session_user").fetchone()
     return str(row[0]) if row else ""
-
-
-def _prepare(connection: psycopg.Connection) -> None:
-    """The schema and its version; functions without a schema go there, and find PostGIS wherever it is."""
-    connection.execute(
-        "SELECT set_config('lock_timeout', %s, true), pg_advisory_xact_lock(%s)", [f"{_LOCK_TIMEOUT_S}s", _LOCK]
-    )
-    connection.execute("CREATE SCHEMA IF NOT EXISTS flagstone")
-    connection.execute("CREATE TABLE IF NOT EXISTS flagstone.version (version int NOT NULL)")
-    row = connection.execute("SELECT max(version) FROM flagstone.version").fetchone()
-    found = row[0] if row else None
-    if found is None:
-        connection.execute("INSERT INTO flagstone.version VALUES (%s)", [VERSION])
-    elif found > VERSION:
-        raise InstallError(
-            f"Schema {SCHEMA} of this database has version {found}, made by a newer Flagstone; this one knows {VERSION}."
-            " Nothing was changed."
-        )
-    connection.execute(statement("install_path"), prepare=False)
 
 
 def _run(connection: psycopg.Connection, file: str, wanted: list[str], drops: dict[int, str]) -> list[tuple[str, str, str]]:
@@ -122,7 +97,8 @@ def _run(connection: psycopg.Connection, file: str, wanted: list[str], drops: di
 
     Without savepoints: by the number of the transaction the functions are known that it made.
     """
-    _prepare(connection)
+    own_schema.prepare(connection)
+    connection.execute(statement("install_path"), prepare=False)
     for place, each in enumerate(wanted):
         if place in drops:
             connection.execute(drops[place].encode())
@@ -153,37 +129,3 @@ def _grant(connection: psycopg.Connection, made: list[tuple[str, str, str]], log
         # The arguments are PostgreSQL's own writing of them.
         function = sql.SQL("{}({})").format(sql.Identifier(schema, name), sql.SQL(arguments))
         connection.execute(sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(function, role))
-
-
-@contextmanager
-def _connection(text: str, variable: str) -> Iterator[psycopg.Connection]:
-    # Neither message quotes libpq: a mistyped URL makes it repeat parts of the password.
-    try:
-        keywords: dict[str, Any] = {"connect_timeout": 10, "application_name": "flagstone install", **conninfo_to_dict(text)}
-        connection = psycopg.connect(**keywords | {"client_encoding": "utf8"})
-    except psycopg.OperationalError as error:
-        raise DatabaseDown(f"The database of {variable} does not answer, or refuses the login.") from error
-    except psycopg.Error as error:
-        raise ConfigurationError(f"{variable} is neither a PostgreSQL URL nor a conninfo.") from error
-    connection.prepare_threshold = None  # PgBouncer in transaction mode knows no prepared statements
-    connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-    with connection:
-        yield connection
-
-
-@contextmanager
-def _explained(what: str) -> Iterator[None]:
-    """Our own exceptions for the driver's. What the database said becomes a note, for the terminal."""
-    try:
-        yield
-    except psycopg.Error as error:
-        if isinstance(error, LockNotAvailable):
-            fault: FlagstoneError = InstallError(
-                f"Another session kept the schema locked for {_LOCK_TIMEOUT_S} seconds. Nothing was changed."
-            )
-        elif isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
-            fault = DatabaseDown("The connection broke during the installation. To install again does no harm.")
-        else:
-            fault = InstallError(f"{what} could not be installed. Nothing was changed.")
-        fault.add_note(error.diag.message_primary or str(error))
-        raise fault from error

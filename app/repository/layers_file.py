@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Collection
 from pathlib import Path
 
 from ..errors import ConfigurationError
@@ -18,15 +19,19 @@ _Signature = tuple[int, int, int]
 class LayersFileReader:
     """What the file says now. One that is broken stops the start; later the last good one stays in use, said once."""
 
-    def __init__(self, path: str | None) -> None:
-        """Reads the file; ConfigurationError names it, the table and the key. Without a path there is none."""
+    def __init__(self, path: str | None, grids: Collection[str] = ()) -> None:
+        """Reads the file; ConfigurationError names it, the table and the key. Without a path there is none.
+
+        `grids` are the ids of custom tile matrix sets.
+        """
+        self._grids = grids
         self._path = Path(path) if path else None
         self._lock = threading.Lock()
         self._seen: _Signature | None = None
         self._fault: str | None = None
         self._file = NO_FILE
         if self._path is not None:
-            self._seen, self._file = _read(self._path)
+            self._seen, self._file = _read(self._path, self._grids)
 
     @property
     def name(self) -> str:
@@ -45,7 +50,7 @@ class LayersFileReader:
         with self._lock:
             try:
                 if _signature(self._path) != self._seen:
-                    self._seen, self._file = _read(self._path)
+                    self._seen, self._file = _read(self._path, self._grids)
                     log.info("%s is read again: %d layers, %d composites", self._path, len(self._file.layers), len(self._file.composites))
                     self._fault = None
             except (ConfigurationError, OSError) as error:
@@ -66,7 +71,7 @@ def _signature(path: Path) -> _Signature:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _read(path: Path) -> tuple[_Signature, LayersFile]:
+def _read(path: Path, grids: Collection[str]) -> tuple[_Signature, LayersFile]:
     """The file, with the time and size that it had before and after: whoever writes it may be in the middle of that."""
     signature = _signature(path)
     if not path.is_file():  # a pipe would be waited for, and a second look at it would find it empty
@@ -81,4 +86,4 @@ def _read(path: Path) -> tuple[_Signature, LayersFile]:
         text = content.decode("utf-8-sig")  # some editors begin a file with a byte order mark, which TOML does not know
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from None
-    return signature, parse(text, str(path))
+    return signature, parse(text, str(path), grids)

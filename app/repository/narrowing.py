@@ -17,6 +17,7 @@ from ..layers.order import SortKey
 
 _AS_THEY_ARE = ("minzoom", "maxzoom", "buffer", "limit", "mvt_name", "ttl_s", "numeric_as", "json_as")
 _INTEGERS = ("int2", "int4", "int8")
+_NUMBERS = (*_INTEGERS, "float4", "float8", "numeric")
 
 
 class Unusable(Exception):
@@ -58,6 +59,10 @@ class Narrowing:
             if "id_column" not in said and layer.options.id_column is None:
                 # The feature id stays what it was, also where its column is no longer served.
                 said["id_column"] = _own_id(layer)
+        overview = getattr(entry, "overview", None)
+        if overview is not None:
+            said["overview_sum"] = tuple(self._numbers(layer, columns, overview.sum, f"{who} overview.sum"))
+            said["overview_mean"] = tuple(self._numbers(layer, columns, overview.mean, f"{who} overview.mean"))
         options = replace(layer.options, **said)
         return replace(layer, columns=columns, options=options if options != NO_OPTIONS else NO_OPTIONS)
 
@@ -88,6 +93,19 @@ class Narrowing:
             column = None
         return column
 
+    def _numbers(self, layer: RowLayer, columns: tuple[Column, ...], names: tuple[str, ...], where: str) -> Iterator[Column]:
+        """Served columns that can be added up."""
+        for name in dict.fromkeys(names):
+            column = _column(layer, name)
+            if column is None:
+                self._no_column(layer, "", name, where)
+            elif column.base_type not in _NUMBERS:
+                self.notices.append(f"{where}: {name!r} is {column.type}, which cannot be added up")
+            elif column not in columns:
+                self.notices.append(f"{where}: {name!r} is not among the columns that are served")
+            else:
+                yield column
+
     def _columns(self, layer: RowLayer, names: tuple[str, ...], who: str) -> tuple[Column, ...]:
         for name in names:
             if _column(layer, name) is None:
@@ -96,12 +114,12 @@ class Narrowing:
 
     def _no_column(self, layer: RowLayer, key: str, name: str, who: str) -> None:
         near = nearest(name, (column.name for column in layer.columns))
-        self.notices.append(f"{who} {key}: there is no column {name!r}{f'; {near[0]} is one' if near else ''}")
+        self.notices.append(f"{f'{who} {key}'.rstrip()}: there is no column {name!r}{f'; {near[0]} is one' if near else ''}")
 
     def _no_rows(self, entry: Entry, who: str, id_column: str | None) -> None:
         if entry.filter is not None:
             raise Unusable("filter: its tiles are made by a function, whose rows cannot be filtered")
-        said = [name for name in ("columns", "rank") if getattr(entry, name) is not None] + (["id"] if id_column else [])
+        said = [name for name in ("columns", "rank", "overview") if getattr(entry, name, None) is not None] + (["id"] if id_column else [])
         if said:
             self.notices.append(f"{who}: {', '.join(said)} mean nothing to a layer whose tiles a function makes")
 

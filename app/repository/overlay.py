@@ -6,7 +6,7 @@ parameters come after all of them, and can only narrow what `filter` and `column
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,21 +21,27 @@ from ..settings import Settings
 from .catalog import Catalog, Rejected
 from .functions import KIND
 from .narrowing import Narrowing, Unusable
+from .overviews.reading import SUPERSEDED, Found, attached
 
 _MOST_MISSING = 20
 """Of a file that belongs to another database, so many layers are told one by one."""
 
 
-def configured(catalog: Catalog, file: LayersFile, where: str, settings: Settings, *, complete: bool) -> Catalog:
-    """The catalog with everything that is said of its layers. `where` is how messages call the file.
+def configured(
+    catalog: Catalog, file: LayersFile, where: str, settings: Settings, *, complete: bool, overviews: Collection[Found] = ()
+) -> Catalog:
+    """The catalog with everything that is said of its layers, and their overviews. `where` is how messages call the file.
 
     `complete` is false for a catalog of some layers only: what the file names beside them is not missing then, and
     composites are not made.
     """
     if not file.layers and not file.composites and all(layer.comment is None for layer in catalog.layers):
-        return catalog
+        layers, faults = attached(catalog.layers, overviews)
+        notices = (*catalog.notices, *_unserved(faults))
+        return replace(catalog, layers=layers, overview_faults=faults, notices=notices) if overviews else catalog
     overlay = _Overlay(catalog, file, where, settings)
-    layers = overlay.layers()
+    # Filter and rank decide whether an overview fits; a composite's members are copies of layers.
+    layers, faults = attached(overlay.layers(), overviews)
     composites: tuple[Composite, ...] = ()
     if complete:
         composites = overlay.composites({layer.id: layer for layer in layers})
@@ -44,10 +50,20 @@ def configured(catalog: Catalog, file: LayersFile, where: str, settings: Setting
         catalog,
         layers=layers,
         rejected=tuple(sorted([*catalog.rejected, *overlay.rejected], key=lambda left: (left.schema, left.name, left.column or ""))),
-        notices=(*catalog.notices, *dict.fromkeys(overlay.notices)),
+        notices=(*catalog.notices, *dict.fromkeys(overlay.notices), *(_unserved(faults) if complete else ())),
         composites=composites,
         hidden=tuple(overlay.hidden),
+        overview_faults=faults,
     )
+
+
+def _unserved(faults: Mapping[int, str]) -> list[str]:
+    """Whoever built an overview must not find out by slow tiles that it is not served any more."""
+    return [
+        f"Overview {number} is not served: {fault}. `flask overviews status` names its layer."
+        for number, fault in sorted(faults.items())
+        if fault != SUPERSEDED
+    ]
 
 
 class _Overlay:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from ..layers.column import UNSERVED, Column
+from ..layers.column import Column
 from ..layers.crs import Crs
 from ..layers.layer import GeometryColumn
 from ..layers.names import layer_id
@@ -133,9 +133,9 @@ class LayerBuilder:
 
     def _columns(self, rows: list[tuple[str, str, str, str, str | None]]) -> Iterator[Column]:
         for name, shown, base, category, description in rows:
-            element = base.removeprefix("_") if category == "A" else base
-            if element not in UNSERVED:
-                yield self._share(Column(name, shown, base, category, description))
+            column = Column(name, shown, base, category, description)
+            if column.is_served:
+                yield self._share(column)
 
     def _readers(self, rows: dict[str, list[str] | None]) -> dict[str, frozenset[str] | None]:
         readers = {role: None if names is None else frozenset(names) for role, names in rows.items()}

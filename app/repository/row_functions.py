@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from ..layers.column import UNSERVED, Column
+from ..layers.column import Column
 from ..layers.crs import Crs
 from ..layers.function import Argument
 from ..layers.layer import GeometryColumn
@@ -213,7 +213,5 @@ def _argument(given: RowArgument, texts: Any) -> Argument:
 
 
 def _columns(returned: Iterable[RowColumn]) -> Iterable[Column]:
-    for column in returned:
-        element = column.base_type.removeprefix("_") if column.category == "A" else column.base_type
-        if element not in UNSERVED:
-            yield Column(column.name, column.type, column.base_type, column.category)
+    columns = (Column(column.name, column.type, column.base_type, column.category) for column in returned)
+    return (column for column in columns if column.is_served)

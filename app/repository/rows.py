@@ -22,13 +22,30 @@ def rows_of(layer: RowLayer, given: Collection[str], postgis_schema: str) -> sql
     """
     if isinstance(layer, RelationLayer):
         return identifier(layer.schema, layer.name)
-    if isinstance(layer, SqlRowLayer):
-        rows = sql.SQL("(\n{}\n)").format(statement_of(layer, postgis_schema))
-        return rows if layer.is_typed else _in_one_system(rows, layer, postgis_schema)
-    if isinstance(layer, RowFunctionLayer):
-        rows = _call(layer, given)
+    if isinstance(layer, CalledRows):
+        rows = _called(layer, given, postgis_schema)
         return rows if layer.is_typed else _in_one_system(rows, layer, postgis_schema)
     raise TypeError(f"{type(layer).__name__} has no rows")
+
+
+def unknown_system(layer: CalledRows, given: Collection[str], postgis_schema: str) -> bytes:
+    """A statement that gives one SRID of the layer's rows that the database has no definition of; no row where it has
+    all. Its parameters are those of the tile."""
+    return sql.SQL(
+        "SELECT row.srid FROM (SELECT {postgis}.ST_SRID(called.{geometry}) AS srid FROM {rows} AS called) AS row"
+        " WHERE row.srid NOT IN (0, {srid})"
+        " AND NOT EXISTS (SELECT FROM {systems} AS known WHERE known.srid = row.srid) LIMIT 1"
+    ).format(
+        postgis=identifier(postgis_schema), geometry=identifier(layer.geometry.name), srid=sql.Literal(layer.geometry.crs.srid),
+        rows=_called(layer, given, postgis_schema), systems=identifier(postgis_schema, "spatial_ref_sys"),
+    ).as_bytes(None)  # fmt: skip
+
+
+def _called(layer: CalledRows, given: Collection[str], postgis_schema: str) -> sql.Composed:
+    """The rows as the function or the statement gives them."""
+    if isinstance(layer, SqlRowLayer):
+        return sql.SQL("(\n{}\n)").format(statement_of(layer, postgis_schema))
+    return _call(layer, given)
 
 
 def _in_one_system(rows: sql.Composable, layer: CalledRows, postgis_schema: str) -> sql.Composed:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ..errors import LayerChanged, QueryFailed
+from ..errors import LayerChanged, QueryFailed, RowsAtFault
 from ..layers.identity import Identity
 from .catalog import Catalog
 from .catalog_store import CatalogStore
@@ -37,16 +37,17 @@ class SecondLook:
         self._failures: dict[str, _Failure] = {}
         self._lock = threading.Lock()
 
-    def after(self, error: LayerChanged, who: Identity, again: Callable[[], T]) -> T:
+    def after(self, error: LayerChanged | RowsAtFault, who: Identity, again: Callable[[], T]) -> T:
         """What `again` gives, where the layer did change.
 
-        QueryFailed where a newer catalog says the same of it; the error itself while there is none.
+        QueryFailed where a newer catalog says the same of it; the error itself while there is none, and always where
+        it says what is wrong with the rows.
         """
         failure = self._failure(error.digest)
         catalog = self._newest(failure)
         if error.digest not in catalog.digests(error.layer_id, who):
             return again()
-        if failure.catalog() is catalog:
+        if failure.catalog() is catalog or isinstance(error, RowsAtFault):
             raise error
         raise QueryFailed(f"The database refused the query for layer {error.layer_id}.") from error
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import ConfigurationError
-from ..layers.sql_layer import SqlLayer
+from ..layers.sql_layer import SqlLayer, named_like_a_grid
 from .sql_script import first_words
 from .sql_text import BadSql
 
@@ -24,10 +25,10 @@ class SqlFiles(NamedTuple):
     notice: str | None = None
 
 
-def read(directory: str | None, *, only: str | None = None) -> SqlFiles:
+def read(directory: str | None, *, only: str | None = None, grids: Collection[str] = ()) -> SqlFiles:
     """The `.sql` files of a directory, in the order of their names. A file at fault costs only itself.
 
-    `only` is the id of one layer that is looked up alone.
+    `only` is the id of one layer that is looked up alone; `grids` are the ids of custom tile matrix sets.
     """
     if directory is None:
         return SqlFiles()
@@ -41,6 +42,9 @@ def read(directory: str | None, *, only: str | None = None) -> SqlFiles:
     refused: list[tuple[str, str]] = []
     for path in files:
         if only not in (None, path.stem):
+            continue
+        if path.stem in grids:
+            refused.append((path.name, named_like_a_grid(path.stem)))
             continue
         try:
             layers.append(SqlLayer.from_text(path.stem, _text(path, home)))

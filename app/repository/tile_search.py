@@ -5,20 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ..layers.band_layer import BandLayer, PiecedLayer
 from ..layers.bounds import EVERYWHERE, Bounds
 from ..layers.crs import length_in_layer, search_boxes
 from ..layers.layer import RowLayer
 from ..layers.request import LayerRequest
-from ..layers.tile import Tile
+from ..layers.tile import PIXELS, Tile
 from ..layers.world import turned
+from .dots_sql import dot_values
+from .overview_rows import PIECE_SEARCH
 
-PIXELS = 512
-"""Pixels along the edge of a tile on the screen; half of one is the tolerance of simplification."""
-_WIDEST_ON_SPHERE = 90.0
+WIDEST_ON_SPHERE = 90.0
 _WIDEST_BUFFER = 2**29
 """Units around a tile to which geometry is cut that is not to be cut at the tile: MVT has 32 bits for a coordinate."""
 _FARTHEST = Bounds(-1e30, -1e30, 1e30, 1e30)
 """A box that cuts nothing."""
+_LAST_FAR_ZOOM = 10
+"""Zooms below the coarsest one at which many rows may be narrower than a unit of the tile, which is 10 m there; below, to
+look for them costs a tenth more than it saves."""
+_FINE = 1024
+"""Units along a tile from which on half a pixel is a whole unit."""
 
 
 class Way(StrEnum):
@@ -35,7 +41,8 @@ class Search:
     """A way, and its boxes: two where the tile crosses ±180 in the layer's CRS, none for `EVERY_ROW`.
 
     `around` are the same boxes a turn further east and west, where the layer has rows there; `comes_round` says that it
-    has. `grid_srid` is the database's number of the grid's CRS, 0 where it has none.
+    has. `grid_srid` is the database's number of the grid's CRS, 0 where it has none. `looks_for_tiny` says that many rows
+    may be too small for the tile to be seen.
     """
 
     way: Way
@@ -43,6 +50,7 @@ class Search:
     around: tuple[Bounds, ...] = ()
     comes_round: bool = False
     grid_srid: int = 0
+    looks_for_tiny: bool = False
 
     @property
     def clips(self) -> bool:
@@ -50,9 +58,9 @@ class Search:
         return self.way in (Way.INDEX, Way.CAST) and len(self.boxes) == 1
 
     @property
-    def shape(self) -> tuple[Way, int, int, bool, int]:
+    def shape(self) -> tuple[Way, int, int, bool, int, bool]:
         """What of it decides the statement's text."""
-        return self.way, len(self.boxes), len(self.around), self.comes_round, self.grid_srid
+        return self.way, len(self.boxes), len(self.around), self.comes_round, self.grid_srid, self.looks_for_tiny
 
     @property
     def searched(self) -> dict[str, Bounds]:
@@ -62,7 +70,12 @@ class Search:
 
 
 def search(
-    request: LayerRequest, layer: RowLayer, tile: Tile, *, comes_round: bool = False, grid_srid: int | None = None
+    request: LayerRequest,
+    layer: RowLayer,
+    tile: Tile,
+    *,
+    comes_round: bool = False,
+    grid_srid: int | None = None,
 ) -> Search:
     """The search for one layer of a tile.
 
@@ -75,18 +88,19 @@ def search(
     grid = request.grid
     buffered = grid.buffered(tile, request.buffer / request.resolution)
     srid = grid.crs.srid if grid_srid is None else grid_srid
+    far = tile.z - grid.minzoom <= _LAST_FAR_ZOOM and request.resolution >= _FINE and not isinstance(layer, BandLayer)
     boxes = search_boxes(buffered, grid.crs, layer.geometry.crs)
     if EVERYWHERE not in boxes:
         # A box on the sphere has great circles for edges; a wide one is not the box that is meant.
-        wide = layer.geometry.is_geography and any(max(b.width, b.height) > _WIDEST_ON_SPHERE for b in boxes)
+        wide = layer.geometry.is_geography and any(max(b.width, b.height) > WIDEST_ON_SPHERE for b in boxes)
         around = [each for box in boxes for each in turned(box, layer.geometry.crs)] if comes_round else ()
-        return Search(Way.CAST if wide else Way.INDEX, boxes, tuple(around), comes_round, srid)
+        return Search(Way.CAST if wide else Way.INDEX, boxes, tuple(around), comes_round, srid, far)
     rows = layer.estimated_rows
     # What is not cut is drawn wherever it lies, so only rows that meet the tile may come.
     few = request.clip and rows is not None and rows < request.limit / 2
     if grid.is_whole(tile.z) or few:
-        return Search(Way.EVERY_ROW, (), (), comes_round, srid)
-    return Search(Way.TRANSFORM, (buffered,), (), comes_round, srid)
+        return Search(Way.EVERY_ROW, (), (), comes_round, srid, far)
+    return Search(Way.TRANSFORM, (buffered,), (), comes_round, srid, far)
 
 
 def parameters(request: LayerRequest, layer: RowLayer, tile: Tile, found: Search) -> dict[str, object]:
@@ -100,29 +114,54 @@ def parameters(request: LayerRequest, layer: RowLayer, tile: Tile, found: Search
         "buffer": request.buffer if request.clip or layer.geometry.only_points else _WIDEST_BUFFER,
         "name": request.mvt_name,
     }
+    if isinstance(layer, BandLayer) and layer.dot is not None:
+        values.update(dot_values(layer.dot, box, request.resolution))
+    if isinstance(layer, PiecedLayer):
+        values[PIECE_SEARCH] = polygon(
+            grid.buffered(tile, request.buffer / request.resolution), found.grid_srid
+        )
     srid = found.grid_srid if found.way is Way.TRANSFORM else crs.srid
     on_sphere = found.way is Way.INDEX and layer.geometry.is_geography
     for name, searched in found.searched.items():
-        values[name] = _polygon(searched, srid, densify=on_sphere)
+        values[name] = polygon(searched, srid, densify=on_sphere)
     if not layer.geometry.only_points:
+        values.update(_smallest(request, box))
         # The flags change values, not the text: all requests of a layer share its statements.
-        values["tolerance"] = length_in_layer(box.width / PIXELS / 2, box, grid.crs, crs) if request.simplify else 0.0
+        half_pixel = length_in_layer(box.width / PIXELS / 2, box, grid.crs, crs)
+        values["tolerance"] = half_pixel if request.simplify else 0.0
+        if found.looks_for_tiny:
+            values["tiny"], values["half_pixel"] = half_pixel / 4, round(request.resolution / PIXELS / 2)
         if found.clips:
             values.update(_clip(found.boxes[0] if request.clip else _FARTHEST, crs.srid))
     return values
 
 
+def _smallest(request: LayerRequest, box: Bounds) -> dict[str, object]:
+    """A pixel in the grid's CRS, and the box that the tile shows: what is smaller than the one and lies in the other."""
+    # A coarse tile has few units: two places more than a unit apart never fall on one of them.
+    part = max(1 / PIXELS, 1.5 / request.resolution)
+    around = (request.buffer if request.clip else _WIDEST_BUFFER) / request.resolution
+    shown = box.padded(box.width * around, box.height * around)
+    return {
+        "pixel_x": box.width * part,
+        "pixel_y": box.height * part,
+        "shown": polygon(shown, request.grid.crs.srid),
+    }
+
+
 def _clip(box: Bounds, srid: int) -> dict[str, object]:
     corners = ((box.xmin, box.ymin), (box.xmax, box.ymin), (box.xmax, box.ymax), (box.xmin, box.ymax))
-    points = {f"corner{number}": f"SRID={srid};POINT({x!r} {y!r})" for number, (x, y) in enumerate(corners, start=1)}
-    return {"clip": _box2d(box), "clip_geometry": _polygon(box, srid), **points}
+    points = {
+        f"corner{number}": f"SRID={srid};POINT({x!r} {y!r})" for number, (x, y) in enumerate(corners, start=1)
+    }
+    return {"clip": _box2d(box), "clip_geometry": polygon(box, srid), **points}
 
 
 def _box2d(box: Bounds) -> str:
     return f"BOX({box.xmin!r} {box.ymin!r},{box.xmax!r} {box.ymax!r})"
 
 
-def _polygon(box: Bounds, srid: int, *, densify: bool = False) -> str:
+def polygon(box: Bounds, srid: int, *, densify: bool = False) -> str:
     """The box as EWKT. For geography its parallels get a point each degree: between two points an edge bends."""
     if densify:
         box = Bounds(max(box.xmin, -180.0), max(box.ymin, -90.0), min(box.xmax, 180.0), min(box.ymax, 90.0))

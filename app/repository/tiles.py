@@ -2,81 +2,128 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from isal import isal_zlib
 from psycopg import OperationalError
-from psycopg.errors import InvalidSqlStatementName
+from psycopg.errors import InternalError_, InvalidSqlStatementName
 
-from ..errors import DatabaseDown, FlagstoneError, LayerChanged, QueryFailed
+from ..errors import DatabaseDown, FlagstoneError, LayerChanged, QueryFailed, RowsAtFault
+from ..layers.band_layer import BandLayer
 from ..layers.function import TileFunctionLayer
-from ..layers.layer import RowLayer
+from ..layers.how import How
+from ..layers.layer import Layer, RowLayer
+from ..layers.relation import RelationLayer
 from ..layers.request import LayerRequest
-from ..layers.row_function import RowFunctionLayer
-from ..layers.sql_layer import SqlRowLayer, SqlTileLayer
 from ..layers.tile import Tile
+from ..layers.vector_tile import is_vector_tile
 from . import filter_faults
+from .bounded_tiles import Attempt, LimitedZooms, within_bounds
 from .connection import NoAnswer
 from .far_rows import FarRows
-from .filter_sql import Condition, condition
-from .function_faults import explained
-from .function_sql import call_text, call_values, given_names
+from .function_faults import explained, of_unknown_system
 from .grid_systems import GridSystems
-from .placeholders import CalledRows, row_values, tile_values
+from .numbered import execute
 from .pool import Pool, read_only
 from .postgis import PostGIS
-from .tile_search import Search, Way, parameters, search
-from .tile_sql import sql_tile, tile_query
-from .tile_texts import TileTexts
+from .statistics import LayerStatistics
+from .tile_questions import Question, Questions, TileRows, tile_rows
+from .tile_size import refuse_size, unpacked
+
+log = logging.getLogger(__name__)
 
 _GZIP = b"\x1f\x8b"
-_LONG_TEXT = 8000
-"""Bytes of a statement above which only the layer's own columns are worth what a plan takes in PostgreSQL's memory."""
+_FAR = 4
+"""How much fewer rows than the limit are surely fewer."""
 
 
 @dataclass(frozen=True, slots=True)
 class LayerTile:
-    """One encoded MVT layer (not compressed), and whether the limit left rows out.
+    """One encoded MVT layer (not compressed), and how much of what there is it shows.
 
-    `tag` is what a function gave for the ETag, `media_type` empty for a vector tile.
+    `tag` is what a function gave for the ETag, `media_type` empty for a vector tile. `attempts` are the statements that
+    were run for a layer of rows, the last one made the tile.
     """
 
     raw: bytes
-    limited: bool
+    how: How = How.FULL
     tag: str | None = None
     media_type: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A statement with its values. `prepare` as psycopg has it; `runs_code` says whether it needs a transaction."""
-
-    text: bytes
-    values: Mapping[str, object]
-    prepare: bool | None
-    runs_code: bool
+    attempts: tuple[Attempt, ...] = ()
 
 
 class Tiles:
     """The tile query on a pool of connections."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, most_bytes: int) -> None:
         self._pool = pool
-        self._texts = TileTexts()
+        self._most_bytes = most_bytes
+        self.questions = Questions(keeps_prepared=not pool.transaction_pooling, most_bytes=most_bytes)
+        self._limited = LimitedZooms()
         self._far_rows = FarRows(pool)
+        self._statistics = LayerStatistics(pool)
         self._systems = GridSystems(pool)
 
-    def read(self, request: LayerRequest, tile: Tile, postgis: PostGIS, until: float | None = None) -> LayerTile:
+    def close(self) -> None:
+        """Stop reading statistics in the background."""
+        self._statistics.close()
+
+    def read(
+        self, request: LayerRequest, tile: Tile, postgis: PostGIS, until: float | None = None
+    ) -> LayerTile:
         """Encode one layer of a tile, until then (of time.monotonic) or within the time that one tile has.
 
         Raises LayerChanged, AccessDenied, TileTimeout, QueryFailed, PoolExhausted or DatabaseDown. Where the connection
         breaks (the database was restarted), the query is run once more, within the same time.
         """
         until = until or time.monotonic() + self._pool.tile_limit_s
-        question = self._question(request, tile, postgis, until)
+        if isinstance(request.layer, RowLayer):
+            return self._of_rows(request, tile, postgis, until)
+        question = self.questions.of_code(request, tile, postgis, self._systems.srid(request.grid, postgis))
+        row = self._asked(request, question, until)
+        return LayerTile(b"") if row is None else self._of_code(request.layer, row)
+
+    def _of_rows(self, request: LayerRequest, tile: Tile, postgis: PostGIS, until: float) -> LayerTile:
+        rows = self.rows(request, tile, postgis, until)
+        known = (rows.layer.digest, request.identity, request.grid.key, request.filter, request.limit, tile.z)
+
+        def attempt(question: Question, limit: int, pixels: int) -> Attempt:
+            began = time.perf_counter()
+            row = self._asked(rows.request, question, until)
+            raw, offered = (b"", 0) if row is None else (bytes(row[0] or b""), int(row[1]))
+            return Attempt(raw, limit, offered, pixels, (time.perf_counter() - began) * 1000)
+
+        bounded = within_bounds(
+            request.limit, request.budget,
+            whole=lambda limit: attempt(self.questions.whole(rows, limit), limit, 0),
+            select=lambda pixels, limit, needed: attempt(self.questions.selection(rows, pixels, limit, needed=needed), limit, pixels),
+            by_cells=not request.limit_is_asked and not self._limited.is_slow(known),
+            limited_first=_is_probably_limited(rows, request.limit, known=known in self._limited),
+        )  # fmt: skip
+        if bounded.too_slow:
+            log.warning(
+                "layer %s: choosing features by cells at zoom %d takes longer than a tile may; its tiles are limited there."
+                " Overviews make it fast.", rows.layer.id, tile.z,
+            )  # fmt: skip
+            self._limited.learn_slow(known)
+        if not request.limit_is_asked:
+            self._limited.learn(known, limited=bounded.met_the_limit)
+        how = How.OVERVIEW if bounded.how is How.FULL and isinstance(rows.layer, BandLayer) else bounded.how
+        return LayerTile(bounded.raw, how, attempts=bounded.attempts)
+
+    def rows(self, request: LayerRequest, tile: Tile, postgis: PostGIS, until: float) -> TileRows:
+        """Where the rows of a tile are looked for."""
+        return tile_rows(
+            request, tile, postgis, self._systems.srid(request.grid, postgis),
+            lambda layer: self._far_rows.of(layer, request.identity, postgis, until), self._most_bytes,
+            lambda layer: self._statistics.spread(layer, postgis),
+        )  # fmt: skip
+
+    def _asked(self, request: LayerRequest, question: Question, until: float) -> Sequence[Any] | None:
+        """The row that the statement gives."""
         try:
             return self._run(request, question, until)
         except DatabaseDown as error:
@@ -89,99 +136,63 @@ class Tiles:
                 raise
             return self._run(request, question, until)
 
-    def _run(self, request: LayerRequest, question: Question, until: float) -> LayerTile:
+    def _run(self, request: LayerRequest, question: Question, until: float) -> Sequence[Any] | None:
         layer = request.layer
         try:
             with read_only(
                 self._pool, request.identity, f"layer {layer.id}", runs_code=question.runs_code, until=until
             ) as cursor:
-                row = cursor.execute(question.text, question.values, prepare=question.prepare).fetchone()
+                row = execute(cursor, question.text, question.values, prepare=question.prepare).fetchone()
         except FlagstoneError as error:
-            if isinstance(error, LayerChanged):
+            if isinstance(error, (LayerChanged, RowsAtFault)):
                 error.layer_id, error.digest = layer.id, layer.digest
             if isinstance(layer, TileFunctionLayer):
                 raise explained(error, request, layer, self._pool, until) from error.__cause__
-            said = filter_faults.explained(error, request)
-            if isinstance(layer, (RowFunctionLayer, SqlRowLayer, SqlTileLayer)):
-                raise explained(said, request, layer, self._pool, until) from error.__cause__
-            raise said from error.__cause__
-        if row is None:
-            return LayerTile(b"", False)
-        if isinstance(layer, TileFunctionLayer):
-            return _of_function(layer, row)
-        return LayerTile(bytes(row[0] or b""), bool(row[1]))
+            raise self._explained(error, request, question, until) from error.__cause__
+        if row is not None and not isinstance(layer, RelationLayer):
+            refuse_size(layer.id, row[3], self._most_bytes)
+        return row
 
-    def _question(self, request: LayerRequest, tile: Tile, postgis: PostGIS, until: float) -> Question:
-        layer = request.layer
-        if isinstance(layer, TileFunctionLayer):
-            given = given_names(request, layer)
-            text = self._texts.text((layer.digest, given), lambda: call_text(layer, given))
-            return Question(text, call_values(request, layer, tile), prepare=False, runs_code=True)
-        if isinstance(layer, SqlTileLayer):
-            values = tile_values(request, layer, tile, self._systems.srid(request.grid, postgis))
-            text = self._texts.text((layer.digest, postgis), lambda: sql_tile(layer, postgis))
-            return Question(text, values, prepare=False, runs_code=True)
-        if not isinstance(layer, RowLayer):
-            raise TypeError(f"{type(layer).__name__} has no tile query")
-        found = search(
-            request, layer, tile,
-            comes_round=self._far_rows.of(layer, request.identity, postgis, until),
-            grid_srid=self._systems.srid(request.grid, postgis),
-        )  # fmt: skip
-        chosen = None if request.filter is None else condition(request.filter, postgis)
-        values = parameters(request, layer, tile, found)
-        if isinstance(layer, CalledRows):
-            values.update(row_values(request, layer, tile, found.grid_srid))
-        if chosen is not None:
-            values.update(chosen.values)
-        text = self._text(request, layer, found, chosen, postgis)
-        return Question(text, values, self._prepare(request, layer, tile, found, text), layer.runs_code)
+    def _of_code(self, layer: Layer, row: Sequence[Any]) -> LayerTile:
+        raw = bytes(row[0] or b"")
+        if not isinstance(layer, TileFunctionLayer):
+            return LayerTile(self._checked(raw, layer, "statement"))
+        if layer.is_raster:
+            return LayerTile(raw, tag=row[2], media_type=layer.media_type)
+        return LayerTile(self._checked(raw, layer, "function"), tag=row[2])
 
-    def _text(
-        self, request: LayerRequest, layer: RowLayer, found: Search, chosen: Condition | None, postgis: PostGIS
-    ) -> bytes:
-        crs, who = request.grid.crs, request.identity
-        names = tuple([c.name if c.configured is None else (c.name, c.configured) for c in request.columns])
-        given = tuple([name for name, _ in request.arguments])
-        condition_text = None if chosen is None else chosen.text.as_bytes(None)
-        return self._texts.text(
-            (layer.digest, who.role, crs, names, found.shape, condition_text, request.order, given, postgis),
-            lambda: tile_query(request, layer, found, chosen, postgis).as_bytes(None),
-        )
+    def _explained(
+        self, error: FlagstoneError, request: LayerRequest, question: Question, until: float
+    ) -> FlagstoneError:
+        """Whose mistake it is; of rows that could not be transformed it is asked first what system they are in."""
+        if question.unknown_system is not None and isinstance(error.__cause__, InternalError_):
+            unknown = of_unknown_system(
+                question.unknown_system(), question.values, request, self._pool, until
+            )
+            if unknown is not None:
+                return unknown
+        said = filter_faults.explained(error, request)
+        if isinstance(request.layer, RelationLayer):
+            return said
+        return explained(said, request, request.layer, self._pool, until)
 
-    def _prepare(self, request: LayerRequest, layer: RowLayer, tile: Tile, found: Search, text: bytes) -> bool | None:
-        """Whether the statement is prepared: at once, never, or (None) on a connection that has run it five times.
-
-        Whoever asks can name columns in endless ways. What is prepared takes memory of each connection's server process.
-        """
-        # The ROLLBACK of a transaction makes psycopg forget all that is prepared on its connection.
-        lasts = not (self._pool.transaction_pooling or layer.runs_code) and request.identity.is_plain
-        # A tile that takes in much of a large layer is planned for its own box; all others share one generic plan.
-        shares_plan = _is_small(request, tile) or _has_few_rows(layer)
-        if found.way is not Way.INDEX or not lasts or not shares_plan:
-            return False
-        options = layer.options
-        usual = request.filter is options.filter and request.order == options.rank
-        if usual and request.columns == layer.columns_for(request.identity):
-            return True
-        return None if len(text) <= _LONG_TEXT else False
+    def _checked(self, raw: bytes, layer: Layer, code: str) -> bytes:
+        """A vector tile that other people's code made, unpacked; QueryFailed where it is none."""
+        if raw[:2] == _GZIP:
+            # No vector tile begins so: the function keeps its tiles compressed.
+            whole = unpacked(layer.id, raw, self._most_bytes)
+            if whole is None:
+                raise QueryFailed(f"What the {code} of layer {layer.id} returned is no whole gzip stream.")
+            raw = whole
+        if not is_vector_tile(raw):
+            # In a composite it would make the other layers unreadable.
+            raise QueryFailed(f"What the {code} of layer {layer.id} returned is no vector tile.")
+        return raw
 
 
-def _of_function(layer: TileFunctionLayer, row: Sequence[Any]) -> LayerTile:
-    raw = bytes(row[0] or b"")
-    if raw[:2] == _GZIP and not layer.is_raster:
-        # No vector tile begins so: the function keeps its tiles compressed.
-        try:
-            raw = isal_zlib.decompress(raw, wbits=31)
-        except isal_zlib.error as error:  # type: ignore[misc]  # its stub says it is no exception
-            raise QueryFailed(f"What the function of layer {layer.id} returned is no whole gzip stream.") from error
-    return LayerTile(raw, False, row[2], layer.media_type if layer.is_raster else "")
-
-
-def _is_small(request: LayerRequest, tile: Tile) -> bool:
-    return tile.z - request.grid.minzoom >= 8
-
-
-def _has_few_rows(layer: RowLayer) -> bool:
-    """Whether any plan reads it quickly, so that planning, 0.3 to 0.7 ms, would cost more than it saves."""
-    return layer.estimated_rows is not None and layer.estimated_rows < 1000
+def _is_probably_limited(rows: TileRows, limit: int, *, known: bool) -> bool:
+    """`known` says that another tile of this zoom was, for this identity. Statistics, which count all rows of the table, are
+    surer of this tile where they are far from the limit."""
+    if rows.expected is None or rows.condition is not None or rows.request.identity.role is not None:
+        return known
+    return rows.expected > limit or (known and rows.expected > limit / _FAR)

@@ -4,10 +4,16 @@ import { MapLibreMap, NavigationControl, Popup, ScaleControl, addProtocol } from
 const MOST_SHOWN = 10; // features of one click
 const REACH = 4; // pixels around the click
 const BRIEF_MS = 5000; // how long an answer to a button is shown
-const CUT = "A tile at this zoom holds more features than its limit: not all are shown. Zoom in to see more.";
+const MOST_KNOWN = 4000; // tiles of which it is remembered how they were made
+// What `Flagstone-Tile` says of tiles in view, the worst first.
+const SENTENCES = {
+  limited: "tiles in view hold more features than their limit: not all are shown. Zoom in to see more.",
+  sampled: "tiles in view show one feature of each cell. Zoom in to see more.",
+  overview: "tiles in view are of the layer's overview: what is too small to see is one feature of each cell.",
+};
 const facts = JSON.parse(document.getElementById("facts").textContent);
 const notice = document.getElementById("notice");
-const cutZooms = new Set(); // zooms of which a tile said that it does not hold everything
+const made = new Map(); // how the tiles were made, by `z/x/y`
 
 // What there is to say, the most urgent first; the notice shows the first that is not empty.
 const told = { brief: "", failure: "", cut: "" };
@@ -44,13 +50,47 @@ async function fetchTile({ url }, { signal }) {
   const response = await fetch(url.replace("flagstone-", ""), { signal });
   if (!response.ok) throw new Error(await reason(response));
   batch.arrived = true;
+  remember(url, response.headers.get("Flagstone-Tile"));
   if (response.status === 204) return { data: new ArrayBuffer(0) };
-  if (response.headers.get("Flagstone-Tile") === "limited") cutZooms.add(Number(/\/(\d+)\/\d+\/\d+(?:\?|$)/.exec(url)?.[1]));
   return {
     data: await response.arrayBuffer(),
     cacheControl: response.headers.get("Cache-Control"),
     expires: response.headers.get("Expires"),
   };
+}
+
+function remember(url, said) {
+  const name = /\/(\d+\/\d+\/\d+)(?:\.\w+)?(?:\?|$)/.exec(url)?.[1];
+  const how = said?.split(";")[0];
+  if (name === undefined || how === undefined) return;
+  made.delete(name);
+  made.set(name, how);
+  if (made.size > MOST_KNOWN) made.delete(made.keys().next().value);
+}
+
+// The tiles of a zoom that the map shows; west of -180 and east of 180 they come round.
+function* tilesInView(map, zoom) {
+  const size = 2 ** zoom;
+  const bounds = map.getBounds();
+  const column = (longitude) => Math.floor(((longitude + 180) / 360) * size);
+  const row = (latitude) => {
+    const y = (1 - Math.asinh(Math.tan((latitude * Math.PI) / 180)) / Math.PI) / 2;
+    return Math.min(Math.max(Math.floor(y * size), 0), size - 1);
+  };
+  const first = column(bounds.getWest());
+  const last = Math.min(column(bounds.getEast()), first + size - 1);
+  for (let x = first; x <= last; x++) {
+    for (let y = row(bounds.getNorth()); y <= row(bounds.getSouth()); y++) yield `${zoom}/${((x % size) + size) % size}/${y}`;
+  }
+}
+
+function whatWasDone(map, zoom) {
+  const hows = [...tilesInView(map, zoom)].map((name) => made.get(name)).filter((how) => how !== undefined);
+  for (const [how, sentence] of Object.entries(SENTENCES)) {
+    const number = hows.filter((each) => each === how).length;
+    if (number > 0) return `${how[0].toUpperCase()}${how.slice(1)}: ${number} of ${hows.length} ${sentence}`;
+  }
+  return "";
 }
 
 async function reason(response) {
@@ -101,7 +141,7 @@ function connectPanel(map, tilejson) {
   const tellZoom = () => {
     zoom.textContent = map.getZoom().toFixed(1);
     const tileZoom = Math.min(Math.max(Math.floor(map.getZoom()), tilejson.minzoom), tilejson.maxzoom);
-    say("cut", cutZooms.has(tileZoom) ? CUT : "");
+    say("cut", whatWasDone(map, tileZoom));
   };
   map.on("move", tellZoom);
   map.on("idle", tellZoom);

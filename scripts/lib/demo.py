@@ -16,8 +16,8 @@ from . import CHECKOUT, child, environment, packages, postgres, progress
 from .server import Server
 
 _DESCRIPTION = """\
-Makes .venv, finds PostgreSQL with PostGIS, loads the sample and starts gunicorn with the production
-configuration on http://127.0.0.1:8081/ (PORT sets another port). Ctrl-C ends all of it. The log is in .local/.
+Makes .venv, finds PostgreSQL with PostGIS, loads the sample with its overviews and starts gunicorn with the
+production configuration on http://127.0.0.1:8081/ (PORT sets another port). Ctrl-C ends all of it. The log is in .local/.
 
 A database named by DATABASE_URL, in the environment or in .env, is used as it is: nothing in it is changed
 unless --load-sample is given. Without one, a private PostgreSQL is kept under .local/ (for root under /var/tmp),
@@ -132,6 +132,7 @@ def _private_database(started: ExitStack, variables: Mapping[str, str], *, load_
     content = _digest(CHECKOUT / "migrations_sample")
     if load_sample or not stamp.is_file() or stamp.read_text() != content:
         _load_sample({**variables, "DATABASE_URL": url})
+        _build_overviews({**variables, "DATABASE_URL": url})
         stamp.write_text(content)
     return url
 
@@ -155,11 +156,19 @@ def _digest(folder: Path) -> str:
 
 def _load_sample(variables: Mapping[str, str]) -> None:
     progress.say("  Loading the sample")
-    command = [str(environment.PYTHON), "-m", "flask", "--app", "wsgi", "sample", "load"]
-    process = child.start(command, cwd=CHECKOUT, env=variables)
+    _flask(variables, "sample", "load", failed="The sample could not be loaded.")
+
+
+def _build_overviews(variables: Mapping[str, str]) -> None:
+    progress.say("  Building overviews for its low zooms")
+    _flask(variables, "overviews", "build", "--all", failed="The overviews of the sample could not be built.")
+
+
+def _flask(variables: Mapping[str, str], *command: str, failed: str) -> None:
+    process = child.start([str(environment.PYTHON), "-m", "flask", "--app", "wsgi", *command], cwd=CHECKOUT, env=variables)
     try:
         if process.wait() != 0:
-            raise progress.Failed("The sample could not be loaded.")
+            raise progress.Failed(failed)
     finally:
         child.end(process)
 

@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Self
 
 from scripts.lib import CHECKOUT, child
 
@@ -24,6 +25,12 @@ class Gunicorn:
                 cwd=directory, env=environment, output=output,
             )  # fmt: skip
         port.wait_for(self.port, self.process, self.log)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def stop(self) -> None:
         child.end(self.process)

@@ -29,9 +29,9 @@ class Nginx:
         )
         log = directory / "start.log"
         with log.open("wb") as output:
-            self._process = child.start([program, "-p", directory, "-c", file, "-e", directory / "error.log"],
+            self.process = child.start([program, "-p", directory, "-c", file, "-e", directory / "error.log"],
                                         output=output)  # fmt: skip
-        port.wait_for(listen, self._process, log)
+        port.wait_for(listen, self.process, log)
 
     def stop(self) -> None:
-        child.end(self._process)
+        child.end(self.process)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...errors import BadParameter
 from ..identity import Identity
-from ..layer import RowLayer
+from ..layer import Layer, RowLayer
 from ..parameters import Arguments, only, shown
 from . import from_json, from_text
 from .checking import checked
@@ -16,11 +16,15 @@ TEXT = "cql2-text"
 JSON = "cql2-json"
 
 
-def asked_filter(layer: RowLayer, arguments: Arguments, identity: Identity) -> Expression | None:
-    """The condition that a request puts on a layer's rows; None where it puts none. BadParameter says where it is wrong.
+def asked_filter(layer: Layer, arguments: Arguments, identity: Identity) -> Expression | None:
+    """The condition that a request puts on a layer's rows; None where it puts none. BadParameter says where it is wrong,
+    or that the layer has no rows to choose from.
 
     Only columns that the identity may read can be named: who may not read a column must not learn of it from a filter.
     """
+    if not isinstance(layer, RowLayer):
+        refuse_filter(layer, arguments)
+        return None
     text = only(arguments, "filter")
     if not text:
         return None
@@ -33,6 +37,12 @@ def asked_filter(layer: RowLayer, arguments: Arguments, identity: Identity) -> E
         return checked(_read(text, language), layer, layer.columns_for(identity), system)
     except FilterError as error:
         raise BadParameter("filter", f"filter, {error}") from None
+
+
+def refuse_filter(layer: Layer, arguments: Arguments) -> None:
+    """BadParameter where a filter is asked of a layer that has finished tiles in place of rows."""
+    if only(arguments, "filter"):
+        raise BadParameter("filter", f"Layer {layer.id} returns finished tiles: there are no rows that a filter could choose.")
 
 
 def parse_for(layer: RowLayer, text: str, lang: str | None = None) -> Expression:

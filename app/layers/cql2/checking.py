@@ -10,6 +10,7 @@ from ..layer import RowLayer
 from ..names import nearest
 from ..parameters import shown
 from . import arrays, temporal
+from .accents import unaccented
 from .arithmetic import OPERATORS, computed
 from .kinds import TEXTS, Kind, kind_of
 from .scalars import Scalar, among, compared, operand, read_moment
@@ -30,6 +31,7 @@ from .tree import (
     Or,
     Property,
     Spatial,
+    Unaccented,
 )
 
 _COMPARISONS = ("=", "<>", "<", ">", "<=", ">=")
@@ -37,11 +39,7 @@ _PREDICATES = ("intersects", "equals", "disjoint", "touches", "within", "overlap
 _SPATIAL = {f"{prefix}{predicate}": predicate for prefix in ("s_", "") for predicate in _PREDICATES}
 """Without `s_` as pg_tileserv has them."""
 _BOXES = ("bbox", "envelope")
-_FUNCTIONS = (*(f"s_{predicate}" for predicate in _PREDICATES), "dwithin", *temporal.RELATIONS, *arrays.RELATIONS, "casei", "date", "timestamp", "interval", "bbox")
-_NEVER = {
-    "accenti": "ACCENTI is not supported: what an accent is depends on the database.",
-}
-"""Functions of the standard that are refused, with the reason."""
+_FUNCTIONS = (*(f"s_{predicate}" for predicate in _PREDICATES), "dwithin", *temporal.RELATIONS, *arrays.RELATIONS, "casei", "accenti", "date", "timestamp", "interval", "bbox")
 _OWN_NAMES = ("geometry", "geom")
 """What the geometry may be called whatever its column's name is, so that one filter fits the layers of a composite."""
 
@@ -72,6 +70,7 @@ class _Checker:
         }
         self._scalars: dict[str, Callable[[Call], Scalar]] = {
             "casei": self._casei,
+            "accenti": self._accenti,
             "date": lambda call: self._moment(call, Kind.DATE),
             "timestamp": lambda call: self._moment(call, Kind.TIMESTAMP),
             **dict.fromkeys(OPERATORS, self._arithmetic),
@@ -120,7 +119,7 @@ class _Checker:
                 raise FilterError(each.place, f"LIKE compares text; {each.described} is none.")
         written = pattern.expression.operand if isinstance(pattern.expression, LowerCase) else _expression(pattern)
         if not isinstance(written, Literal):
-            raise FilterError(pattern.place, "the pattern of LIKE must be text in quotes, or CASEI of it.")
+            raise FilterError(pattern.place, "the pattern of LIKE must be text in quotes, or CASEI or ACCENTI of it.")
         text = str(written.value)
         if (len(text) - len(text.rstrip("\\"))) % 2:
             raise FilterError(pattern.place, "the pattern ends with a backslash, which stands before a % or _ that means itself.")
@@ -162,10 +161,25 @@ class _Checker:
         raise FilterError(name.place, f"there is no column {shown(name.name)} in {self._layer.id}.{hint}")
 
     def _casei(self, call: Call) -> Scalar:
+        found = self._text(call)
+        written = _expression(found)
+        return Scalar(call.place, Kind.TEXT, expression=written if isinstance(written, LowerCase) else LowerCase(written))
+
+    def _accenti(self, call: Call) -> Scalar:
+        """Accents go before capitals do, however the two are nested: a collation that knows no É does not lower it."""
+        found = self._text(call)
+        if isinstance(found.constant, str):
+            return Scalar(call.place, Kind.TEXT, unaccented(found.constant))
+        written = _expression(found)
+        if isinstance(written, LowerCase):
+            return Scalar(call.place, Kind.TEXT, expression=LowerCase(_unaccented(written.operand)))
+        return Scalar(call.place, Kind.TEXT, expression=_unaccented(written))
+
+    def _text(self, call: Call) -> Scalar:
         found = self.scalar(_args(call, 1)[0])
         if found.kind not in TEXTS:
-            raise FilterError(found.place, f"CASEI takes text; {found.described} is none.")
-        return Scalar(call.place, Kind.TEXT, expression=LowerCase(_expression(found)))
+            raise FilterError(found.place, f"{call.name.upper()} takes text; {found.described} is none.")
+        return found
 
     def _moment(self, call: Call, kind: Kind) -> Scalar:
         (argument,) = _args(call, 1)
@@ -220,8 +234,6 @@ class _Checker:
         return temporal.related(call, left, right)
 
     def _unknown(self, call: Call) -> FilterError:
-        if call.name in _NEVER:
-            return FilterError(call.place, _NEVER[call.name])
         if call.name in (*_BOXES, "interval"):
             return FilterError(call.place, f"{call.name.upper()} cannot stand here: it is no single value.")
         close = nearest(call.name, [name.upper() for name in _FUNCTIONS])
@@ -242,3 +254,9 @@ def _kind_of_number(value: Decimal) -> Kind:
 def _expression(scalar: Scalar) -> Expression:
     """The value where nothing stands beside it that could want another type of a constant."""
     return operand(scalar, scalar)
+
+
+def _unaccented(written: Expression) -> Expression:
+    if isinstance(written, Literal):
+        return Literal(unaccented(str(written.value)), written.type)
+    return written if isinstance(written, Unaccented) else Unaccented(written)

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 _lock = threading.Lock()
 
 
+def prepare() -> None:
+    """Have the parser ready: who asks for the first filter would wait a tenth of a second for it."""
+    read("TRUE")
+
+
 def read(text: str) -> Syntax:
     """What the text says; FilterError with the character where it is not CQL2."""
     from lark.exceptions import UnexpectedCharacters, UnexpectedToken
@@ -46,7 +51,7 @@ def _unreadable(text: str, place: int) -> str:
 
 @lru_cache(maxsize=1)
 def _parser() -> Lark:
-    """Made when the first filter is asked for: it takes a tenth of a second, which others need not wait."""
+    """Made when it is needed: a command that reads no filter need not wait for it, nor have its 6 MB."""
     from lark import Lark
 
     from .builder import Builder

@@ -53,6 +53,13 @@ class LowerCase(Expression):
 
 
 @dataclass(frozen=True, slots=True)
+class Unaccented(Expression):
+    """Text without its accents (ACCENTI). Where it is also in lower case, that is done afterwards."""
+
+    operand: Expression
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison(Expression):
     """`operator` is one of `= <> < > <= >=`."""
 

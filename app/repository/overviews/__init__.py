@@ -1,0 +1,1 @@
+"""Overviews: planned, built, kept fresh, and found again by the catalog."""

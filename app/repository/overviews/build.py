@@ -1,0 +1,280 @@
+"""Builds the overview of a layer: one band after the other, the finest first, each in a transaction of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import psycopg
+from psycopg import Connection, sql
+
+from ...errors import OverviewError
+from ...layers.overview import Band, BandPlan, has_row_security, key_of
+from ...layers.overview_plan import SIZES, coarser
+from ...layers.single_rows import single_row_plans
+from ...settings import Settings
+from .. import own_schema, single_rows_sql
+from ..conninfo import conninfo
+from ..filter_sql import condition
+from ..identifier import identifier, text_literal
+from . import blocks, grants, registry
+from .build_faults import explained
+from .cursor import EscapedCursor
+from .target import Target
+from .weighing import Weight, heaviest
+
+_SESSION = (
+    # What would make rows differ from those of a tile, and what a build of many rows needs.
+    "SET search_path = pg_catalog; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601';"
+    " SET extra_float_digits = 1; SET jit = off; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;"
+    # A build as somebody whom a policy hides rows from would lack them without a word.
+    " SET row_security = off"
+)
+_VERSION_14 = 140_000
+_LOCK_WAIT_S = 5.0
+"""How long the end of a build is waited for whose process was just ended."""
+_LOAD_S = 1.0
+"""Longer than most loads of a catalog take."""
+Admin = Connection[Any]
+"""A connection that may change schema `flagstone`."""
+Report = Callable[[str, int, int], None]
+"""What is being done, and how many steps of how many are over."""
+Weigh = Callable[[Band], Weight | None]
+"""The heaviest tile of a band that nobody is served yet."""
+
+
+def _silent(what: str, done: int, steps: int) -> None:
+    """Nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The bands to build, from the finest to the coarsest, and whether heavy polygons are stored in pieces above them."""
+
+    bands: tuple[BandPlan, ...]
+    pieces: bool
+
+    def document(self) -> dict[str, Any]:
+        """As JSON for the registry."""
+        return {"bands": [asdict(band) for band in self.bands], "pieces": self.pieces}
+
+    @classmethod
+    def parse(cls, document: dict[str, Any]) -> Plan:
+        """A plan that a build before this one wrote down."""
+        return cls(tuple(BandPlan(**band) for band in document["bands"]), bool(document["pieces"]))
+
+
+@contextmanager
+def administering(settings: Settings) -> Iterator[Connection[Any]]:
+    """A connection that may change schema `flagstone`: the admin login's, else the serving login's own."""
+    admin = settings.admin_database_url
+    text, variable = (conninfo(settings), "DATABASE_URL") if admin is None else (admin.get_secret_value(), "FLAGSTONE_ADMIN_DATABASE_URL")
+    with own_schema.connection(text, variable) as connection:
+        connection.autocommit = True
+        connection.cursor_factory = EscapedCursor
+        with explained("the connection"):
+            connection.execute(_SESSION)
+            memory = f"{settings.overview_memory_mb}MB"
+            connection.execute("SELECT set_config('work_mem', %s, false), set_config('maintenance_work_mem', %s, false)", [memory, memory])
+            if connection.info.server_version >= _VERSION_14:
+                # A statement whose client is gone ends, and does not go on to its end. Each row comes once: to remember what was
+                # made of each took half of the time.
+                connection.execute("SET client_connection_check_interval = '1s'; SET enable_memoize = off")
+        yield connection
+
+
+def build(
+    connection: Connection[Any], target: Target, plan: Plan, login: str, report: Report = _silent,
+    settings: Settings | None = None, *, again: bool = False,
+) -> int:  # fmt: skip
+    """Build the overview of a layer, or end the build that was interrupted; gives its number.
+
+    Tiles go on with the overview that was there before, until the new one is whole. `login` is the role that serves.
+    With `settings` the fullest tiles of each band are weighed, and a band whose tiles hold more than they may is built
+    again with wider cells. `again` begins anew where a build was interrupted. OverviewError where another build of the layer is under way, where the login may not read or
+    create, or where the database ends it; what was built stays, and the next build goes on from there.
+    """
+    if has_row_security(target.layer):
+        plan = Plan(single_row_plans(target.layer, plan.bands), pieces=False)
+    with explained(f"The overview of {target.layer.id}", target.layer), alone(connection, target):
+        with connection.transaction():
+            registry.prepare(connection, login)
+            left = registry.unfinished(connection, target.layer, target.grid.key)
+            if not again and left is not None and left.document.get("plan") == plan.document():
+                number, done = left.number, left.bands
+            else:
+                document = {"plan": plan.document()}
+                number, done = registry.add(connection, target.layer, target.grid.id, target.grid.key, document), {}
+        _Bands(connection, target, number, report, settings).make(plan, done)
+        with connection.transaction():
+            registry.complete(connection, number)
+        if settings is not None and registry.others(connection, target.layer, target.grid.key, number):
+            # A server that misses a table looks at the catalog again, if it did not just do so: none shall find the old
+            # bands gone before it may look.
+            report("the one before is dropped", 1, 1)
+            time.sleep(settings.catalog_miss_interval_s + _LOAD_S)
+        drop_others(connection, target, number)
+    return number
+
+
+@contextmanager
+def alone(connection: Connection[Any], target: Target) -> Iterator[None]:
+    """One build of a layer in a grid at a time, in the whole database."""
+    lock = [f"flagstone overview {target.layer.oid} {target.layer.geometry.name} {target.grid.key}"]
+    until = time.monotonic() + _LOCK_WAIT_S
+    while connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", lock).fetchone() != (True,):
+        if time.monotonic() > until:
+            raise OverviewError(f"Another build or refresh of the overview of {target.layer.id} is under way. Nothing was changed.")
+        time.sleep(0.25)
+    try:
+        yield
+    finally:
+        if not connection.closed and not connection.broken:
+            connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", lock)
+
+
+@dataclass
+class _Bands:
+    """One build: its bands one after the other."""
+
+    connection: Connection[Any]
+    target: Target
+    number: int
+    report: Report
+    settings: Settings | None
+
+    def make(self, plan: Plan, done: dict[int, Band]) -> None:
+        steps = len(plan.bands) + 1 + plan.pieces
+        finer: Band | None = None
+        for place, band in enumerate(plan.bands):
+            self.report(f"zoom {band.zoom}", place, steps)
+            finer = done.get(band.zoom) or self._band(self._above(band, finer), finer)
+        if plan.pieces and not registry.has_pieces(self.connection, self.number):
+            self.report("heavy polygons in pieces", len(plan.bands), steps)
+            self._pieces()
+        self.report("the overview in its place", steps - 1, steps)
+
+    def _above(self, band: BandPlan, finer: Band | None) -> BandPlan:
+        """The plan, where it was foreseen that more rows compete below it."""
+        least = 1 if finer is None else coarser(finer.plan.small_pixels, finer.plan.pixel / band.pixel)
+        return band if band.small_pixels >= least else _wider(band, least)
+
+    def _band(self, plan: BandPlan, finer: Band | None) -> Band:
+        name, began = f"overview_{self.number}_z{plan.zoom}", time.monotonic()
+        with self.connection.transaction():
+            if finer is None:
+                self._one_instant()
+            grants.see_every_row(self.connection, self.target.layer)
+            if finer is None:
+                divided = blocks.measured(self.connection, self.target)
+                features = self._features(plan, divided)
+            else:
+                features = self.target.sql.features_of_band(sql.Identifier(own_schema.SCHEMA, finer.table), None)
+            while True:
+                band = self._table(name, self.target.sql.band(features, plan), plan)
+                weight = None if self.settings is None else heaviest(self.connection, self.target, band, self.settings)
+                if weight is None or weight.fits or plan.cell_pixels >= SIZES[-1]:
+                    break
+                plan = _wider(plan, max(plan.small_pixels, plan.cell_pixels) + 1)
+                self.connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(own_schema.SCHEMA, name)))
+            if finer is None:
+                blocks.write(self.connection, self.target, self.number, plan, divided, self._stage)
+                self.connection.execute(sql.SQL("DROP TABLE {}").format(self._stage))
+            self._publish("band", band)
+            measured: dict[str, Any] = {"seconds": round(time.monotonic() - began, 3)}
+            if weight is not None:
+                measured |= {"tile": str(weight.tile), "features": weight.features, "bytes": weight.bytes, "fits": weight.fits}
+            registry.note(self.connection, self.number, f"z{plan.zoom}", measured)
+        return band
+
+    def _pieces(self) -> None:
+        name, began = f"overview_{self.number}_pieces", time.monotonic()
+        with self.connection.transaction():
+            self._one_instant()
+            blocks.doubt(self.connection, self.target, self.number)
+            pieces = self._table(name, self.target.sql.heavy(always(self.connection, self.target)), BandPlan(-1, 0.0))
+            self._publish("pieces", pieces)
+            registry.note(self.connection, self.number, "pieces", {"seconds": round(time.monotonic() - began, 3)})
+
+    @property
+    def _stage(self) -> sql.Identifier:
+        return sql.Identifier(own_schema.SCHEMA, f"overview_{self.number}_features")
+
+    def _one_instant(self) -> None:
+        """What is made of the table, and what is written down of its rows, has to be of the same rows."""
+        self.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+
+    def _features(self, plan: BandPlan, divided: blocks.Blocks) -> sql.Composable:
+        """What the finest band is made of: the table, read once by all cores."""
+        # No temporary table: several processes cannot read one. It goes with the transaction.
+        self.connection.execute(
+            sql.SQL("CREATE UNLOGGED TABLE {} AS {}").format(
+                self._stage,
+                self.target.sql.features_of_table(
+                    plan.pixel, always(self.connection, self.target), None, divided.column(self.target)
+                ),
+            )
+        )
+        return sql.SQL("SELECT * FROM {}").format(self._stage)
+
+    def _table(self, name: str, rows: sql.Composable, plan: BandPlan) -> Band:
+        table, names = sql.Identifier(own_schema.SCHEMA, name), self.target.sql.names
+        execute = self.connection.execute
+        execute(sql.SQL("CREATE TABLE {} AS {}").format(table, rows))
+        execute(sql.SQL("CREATE INDEX ON {} USING gist ({})").format(table, identifier(names.geometry)))
+        execute(sql.SQL("CREATE INDEX ON {} ({})").format(table, sql.SQL(", ").join(map(identifier, key_of(self.target.layer)))))
+        if has_row_security(self.target.layer):
+            for rows_of_widths in single_rows_sql.indexes(names, plan):
+                execute(sql.SQL("CREATE INDEX ON {} {}").format(table, rows_of_widths))
+        if plan.pixel:
+            # Where a feature lost the part that its middle lay in, its geometry does not lead to its cell.
+            execute(sql.SQL("CREATE INDEX ON {} ({}) WHERE {}").format(table, identifier(names.x), self.target.sql.is_aside()))
+        execute(sql.SQL("ANALYZE {}").format(table))
+        row = execute(
+            sql.SQL("SELECT count(*), COALESCE(bool_or({} > 0), false), {}::regclass::oid FROM {}").format(
+                identifier(names.piece), sql.Literal(f'{own_schema.SCHEMA}."{name}"'), table
+            )
+        ).fetchone()
+        rows_made, in_pieces, oid = row or (0, False, 0)
+        return Band(plan, name, int(oid), bool(in_pieces), int(rows_made))
+
+    def _publish(self, kind: str, band: Band) -> None:
+        """Comment, grants and the row of the registry: from the end of the transaction on it is served."""
+        layer, table = self.target.layer, sql.Identifier(own_schema.SCHEMA, band.table)
+        said = f"zoom {band.plan.zoom}" if kind == "band" else "heavy polygons in pieces"
+        comment = f"Flagstone: overview of {layer.id} in {self.target.grid.id}, {said}."
+        self.connection.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(table, text_literal(comment)))
+        own_schema.alone(self.connection)
+        grants.copy(self.connection, layer, band.table)
+        grants.secure(self.connection, layer, band.table)
+        registry.add_table(
+            self.connection, self.number, kind, band.table, band.plan if kind == "band" else None,
+            in_pieces=band.in_pieces, rows=band.rows,
+        )  # fmt: skip
+
+
+def _wider(plan: BandPlan, least: int) -> BandPlan:
+    """The plan with the first size from `least` on."""
+    size = next((size for size in SIZES if size >= least), max(least, SIZES[-1]))
+    return replace(plan, small_pixels=size, cell_pixels=max(size, plan.cell_pixels))
+
+
+def always(connection: Connection[Any], target: Target) -> sql.Composable | None:
+    """The filter that always applies to the layer's rows, its values written into the text: CREATE TABLE takes no parameters.
+    A percent sign in it is doubled, as in names."""
+    chosen = target.layer.options.filter
+    if chosen is None:
+        return None
+    found = condition(chosen, target.postgis)
+    written = psycopg.ClientCursor(connection).mogrify(found.text, found.values)
+    return sql.SQL(written.replace("{", "{{").replace("}", "}}").replace("%", "%%"))
+
+
+def drop_others(connection: Connection[Any], target: Target, newest: int) -> None:
+    """Drop the overviews of the layer and grid that this one comes in place of."""
+    for number in registry.others(connection, target.layer, target.grid.key, newest):
+        with connection.transaction():
+            registry.drop(connection, number)

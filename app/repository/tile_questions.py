@@ -1,0 +1,196 @@
+"""The statements of a tile with their values: what is asked of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+
+from psycopg import sql
+
+from ..layers.band_layer import stored
+from ..layers.cells import cell_size
+from ..layers.function import TileFunctionLayer
+from ..layers.layer import RowLayer
+from ..layers.relation import RelationLayer
+from ..layers.request import LayerRequest
+from ..layers.sql_layer import SqlTileLayer
+from ..layers.statistics import Spread
+from ..layers.tile import Tile
+from .filter_sql import Condition, condition
+from .function_sql import call_text, call_values, given_names
+from .placeholders import CalledRows, row_values, tile_values
+from .postgis import PostGIS
+from .rows import unknown_system
+from .selection_sql import asks_sphere, selection_query, selection_values
+from .tile_search import Search, Way, parameters, search
+from .tile_size import MOST, bounded
+from .tile_sql import sql_tile, tile_query
+from .tile_texts import TileTexts
+
+_LONG_TEXT = 8000
+"""Bytes of a statement above which only the layer's own columns are worth what a plan takes in PostgreSQL's memory."""
+
+_FEW_FOR_ANY_PLAN = 2000
+"""Rows that an index finds as quickly as any plan does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A statement with its values. `prepare` as psycopg has it; `runs_code` says whether it needs a transaction."""
+
+    text: bytes
+    values: Mapping[str, object]
+    prepare: bool | None
+    runs_code: bool
+    unknown_system: Callable[[], bytes] | None = None
+    """The statement that gives an SRID of the rows that the database does not know, with the same values."""
+
+
+@dataclass(frozen=True, slots=True)
+class TileRows:
+    """One tile of a layer of rows, and where they are looked for: what all statements for it have in common.
+
+    `request` and `layer` may be those of a band in place of the layer that was asked for.
+    """
+
+    request: LayerRequest
+    layer: RowLayer
+    tile: Tile
+    postgis: PostGIS
+    search: Search
+    condition: Condition | None
+    values: Mapping[str, object] = field(repr=False)
+    expected: float | None = None
+    """How many rows meet the tile, about, those counted that a filter leaves out; None where nothing is known. Only how
+    the tile is asked for may depend on it."""
+
+
+def tile_rows(
+    request: LayerRequest,
+    tile: Tile,
+    postgis: PostGIS,
+    grid_srid: int,
+    comes_round: Callable[[RowLayer], bool],
+    most_bytes: int,
+    spread: Callable[[RowLayer], Spread | None] = lambda _: None,
+) -> TileRows:
+    """`grid_srid` is the database's number of the grid's CRS; `comes_round` says whether a layer has rows beyond ±180,
+    `spread` how its rows are spread."""
+    if isinstance(request.layer, RelationLayer) and request.layer.overviews:
+        request = stored(request, tile.z, grid_srid)
+    layer = request.layer
+    if not isinstance(layer, RowLayer):
+        raise TypeError(f"{type(layer).__name__} has no tile query")
+    found = search(request, layer, tile, comes_round=comes_round(layer), grid_srid=grid_srid)
+    chosen = None if request.filter is None else condition(request.filter, postgis)
+    values = parameters(request, layer, tile, found)
+    if isinstance(layer, CalledRows):
+        values.update(row_values(request, layer, tile, found.grid_srid))
+        values[MOST] = most_bytes
+    if chosen is not None:
+        values.update(chosen.values)
+    return TileRows(request, layer, tile, postgis, found, chosen, values, _expected(layer, found, spread(layer)))
+
+
+def _expected(layer: RowLayer, found: Search, spread: Spread | None) -> float | None:
+    if found.way is Way.EVERY_ROW:
+        return layer.estimated_rows
+    if found.way is not Way.INDEX or spread is None:
+        return None
+    return spread.within(found.searched.values())
+
+
+class Questions:
+    """Composes statements and keeps their texts. `keeps_prepared` says whether a connection does that."""
+
+    def __init__(self, *, keeps_prepared: bool, most_bytes: int) -> None:
+        self._texts = TileTexts()
+        self._keeps_prepared = keeps_prepared
+        self._most_bytes = most_bytes
+
+    def of_code(self, request: LayerRequest, tile: Tile, postgis: PostGIS, grid_srid: int) -> Question:
+        """The call of a function, or the registered statement, that makes the tile itself."""
+        layer = request.layer
+        if isinstance(layer, TileFunctionLayer):
+            given = given_names(request, layer)
+            text = self._texts.text((layer.digest, given), lambda: call_text(layer, given))
+            values = call_values(request, layer, tile)
+        elif isinstance(layer, SqlTileLayer):
+            text = self._texts.text((layer.digest, postgis), lambda: sql_tile(layer, postgis))
+            values = tile_values(request, layer, tile, grid_srid)
+        else:
+            raise TypeError(f"{type(layer).__name__} has no tile query")
+        return Question(text, values | {MOST: self._most_bytes}, prepare=False, runs_code=True)
+
+    def whole(self, rows: TileRows, limit: int) -> Question:
+        """The tile query: the first rows of the tile."""
+        text = self._text(
+            rows, (), lambda: tile_query(rows.request, rows.layer, rows.search, rows.condition, rows.postgis)
+        )
+        return self._question(rows, text, {"limit": limit}, prepare=self._prepare(rows, text))
+
+    def selection(self, rows: TileRows, pixels: int, limit: int, *, needed: bool) -> Question:
+        """One feature of each cell; the edge of a cell in pixels, and `needed` as `selection_values` has it."""
+        layer = rows.layer
+        size = cell_size(rows.request.grid, rows.tile.z, layer.geometry.crs, pixels)
+        on_sphere = asks_sphere(rows.search, layer, size)
+        text = self._text(
+            rows,
+            ("cells", on_sphere, rows.request.count_name),
+            lambda: selection_query(
+                rows.request, layer, rows.search, rows.condition, rows.postgis, on_sphere=on_sphere
+            ),
+        )
+        values = selection_values(
+            rows.search, layer.geometry.crs.srid, size, on_sphere=on_sphere, needed=needed
+        )
+        # It reads much of a large layer: planned for its own box.
+        return self._question(rows, text, {"limit": limit, **values}, prepare=False)
+
+    def _question(
+        self, rows: TileRows, text: bytes, values: dict[str, object], *, prepare: bool | None
+    ) -> Question:
+        layer = rows.layer
+        called = layer if isinstance(layer, CalledRows) and not layer.is_typed else None
+        given = [name for name, _ in rows.request.arguments]
+        asks = None if called is None else lambda: unknown_system(called, given, rows.postgis.schema)
+        return Question(text, {**rows.values, **values}, prepare, layer.runs_code, asks)
+
+    def _text(self, rows: TileRows, kind: Hashable, compose: Callable[[], sql.Composed]) -> bytes:
+        request, layer, chosen = rows.request, rows.layer, rows.condition
+        names = tuple([c.name if c.configured is None else (c.name, c.configured) for c in request.columns])
+        given = tuple([name for name, _ in request.arguments])
+        condition_text = None if chosen is None else chosen.text.as_bytes(None)
+        key = (layer.digest, request.identity.role, request.grid.crs, names, rows.search.shape, condition_text, request.order,
+               given, rows.postgis, kind)  # fmt: skip
+        return self._texts.text(key, lambda: _sent(layer, compose()))
+
+    def _prepare(self, rows: TileRows, text: bytes) -> bool | None:
+        """Whether the statement is prepared: at once, never, or (None) on a connection that has run it five times.
+
+        Whoever asks can name columns in endless ways. What is prepared takes memory of each connection's server process.
+        """
+        request, layer = rows.request, rows.layer
+        # The ROLLBACK of a transaction makes psycopg forget all that is prepared on its connection.
+        lasts = self._keeps_prepared and not layer.runs_code and request.identity.is_plain
+        # A tile that takes in much of a large layer is planned for its own box; all others share one generic plan.
+        shares_plan = rows.tile.z - request.grid.minzoom >= 8 or _has_few_rows(layer)
+        if rows.expected is not None and not shares_plan:
+            shares_plan = rows.expected <= _FEW_FOR_ANY_PLAN
+        if rows.search.way is not Way.INDEX or not lasts or not shares_plan:
+            return False
+        options = layer.options
+        usual = request.filter is options.filter and request.order == options.rank
+        if usual and request.columns == layer.columns_for(request.identity):
+            return True
+        return None if len(text) <= _LONG_TEXT else False
+
+
+def _sent(layer: RowLayer, statement: sql.Composed) -> bytes:
+    """The statement as it is sent: rows of other people's code may have attributes of any size."""
+    return (statement if isinstance(layer, RelationLayer) else bounded(statement)).as_bytes(None)
+
+
+def _has_few_rows(layer: RowLayer) -> bool:
+    """Whether any plan reads it quickly, so that planning, 0.3 to 0.7 ms, would cost more than it saves."""
+    return layer.estimated_rows is not None and layer.estimated_rows < 1000

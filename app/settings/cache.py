@@ -1,0 +1,78 @@
+"""Where tiles are kept, and for how long."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode
+
+from .declaration import Part, names, words
+
+_CACHE_RULE = re.compile(r"(?P<layer>[^=@]+)(?:@(?P<first>-?\d+)(?:-(?P<last>\d+))?)?=(?P<seconds>\d+)")
+
+
+class CacheRule(NamedTuple):
+    """Tiles of the layers that match a shell pattern, from one zoom to another, are kept so many seconds."""
+
+    layer: str
+    first_zoom: int
+    last_zoom: int
+    seconds: int
+
+    @classmethod
+    def parse(cls, text: str) -> CacheRule:
+        """`layer=seconds`, `layer@zoom=seconds` or `layer@first-last=seconds`; ValueError says what is wrong."""
+        match = _CACHE_RULE.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is not `layer=seconds` or `layer@0-6=seconds`")
+        first, last = match["first"], match["last"]
+        low = -99 if first is None else int(first)
+        high = 99 if first is None else low if last is None else int(last)
+        if low > high:
+            raise ValueError(f"{text!r}: the first zoom is above the last")
+        return cls(match["layer"].strip(), low, high, int(match["seconds"]))
+
+
+def _rules(value: Any) -> Any:
+    return tuple(rule if isinstance(rule, CacheRule) else CacheRule.parse(rule) for rule in words(value))
+
+
+class CacheSettings(Part):
+    """flask-caching's own names where it has one, and ours."""
+
+    cache_type: Literal["memory", "RedisCache", "NullCache"] = Field(
+        "memory", alias="CACHE_TYPE",
+        description="`memory` of each worker, `RedisCache` that all share, or `NullCache` that keeps nothing.")
+    cache_redis_url: SecretStr | None = Field(None, alias="CACHE_REDIS_URL", description="Redis for CACHE_TYPE=RedisCache.")
+    cache_redis_host: str | None = Field(None, alias="CACHE_REDIS_HOST", description="Redis host, where there is no CACHE_REDIS_URL.")
+    cache_redis_port: int = Field(6379, ge=1, le=65535, alias="CACHE_REDIS_PORT", description="Redis port.")
+    cache_redis_password: SecretStr | None = Field(None, alias="CACHE_REDIS_PASSWORD", description="Redis password.")
+    cache_redis_db: int = Field(0, ge=0, alias="CACHE_REDIS_DB", description="Redis database number.")
+    cache_key_prefix: str = Field("flagstone:", alias="CACHE_KEY_PREFIX", description="What every key in the cache begins with.")
+    cache_ttl_s: int = Field(
+        300, ge=0, validation_alias=names("FLAGSTONE_CACHE_TTL_S", "CACHE_DEFAULT_TIMEOUT"),
+        description="Seconds a tile is kept; 0 keeps none.")
+    cache_rules: Annotated[tuple[CacheRule, ...], NoDecode, BeforeValidator(_rules)] = Field(
+        (), alias="FLAGSTONE_CACHE_RULES",
+        description="Other times to live: `layer=seconds` or `layer@0-6=seconds`, patterns, first match wins.")
+    cache_memory_mb: int = Field(
+        64, ge=1, alias="FLAGSTONE_CACHE_MEMORY_MB", description="Bound of the memory cache of one worker, megabytes.")
+    cache_max_tile_kb: int = Field(
+        2048, ge=1, alias="FLAGSTONE_CACHE_MAX_TILE_KB", description="Compressed tiles above this are not cached, kilobytes.")
+    http_max_age_s: int | None = Field(
+        None, ge=0, validation_alias=names("FLAGSTONE_HTTP_MAX_AGE_S", "TIMVT_CACHECONTROL"), description="max-age told to clients, seconds. Default: the tile's time to live.")
+
+    @field_validator("http_max_age_s", mode="before")
+    @classmethod
+    def _max_age(cls, value: Any) -> Any:
+        # TiMVT's name holds a whole header: "public, max-age=3600".
+        match = re.search(r"max-age=(\d+)", value) if isinstance(value, str) else None
+        return match[1] if match else value
+
+    @model_validator(mode="after")
+    def _redis_has_an_address(self) -> Self:
+        if self.cache_type == "RedisCache" and self.cache_redis_url is None and self.cache_redis_host is None:
+            raise ValueError("CACHE_TYPE=RedisCache needs CACHE_REDIS_URL or CACHE_REDIS_HOST")
+        return self
