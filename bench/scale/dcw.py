@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -22,9 +23,13 @@ _HEADER = re.compile(r">\s+(?P<hole>-Ph\s+)?-Z(?P<code>\S+)\s+(?P<name>.*\S)\s+S
 
 def lines() -> Iterator[str]:
     """What GMT writes for all continents."""
-    with subprocess.Popen(
-        ["gmt", "coast", _ALL, "-M"], stdout=subprocess.PIPE, text=True, encoding="utf-8"
-    ) as process:
+    # GMT leaves a history of its commands where it runs.
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        subprocess.Popen(
+            ["gmt", "coast", _ALL, "-M"], stdout=subprocess.PIPE, text=True, encoding="utf-8", cwd=folder
+        ) as process,
+    ):
         assert process.stdout is not None  # noqa: S101 - asked for above
         yield from process.stdout
     if process.returncode != 0:
