@@ -58,6 +58,12 @@ def test_random_boxes_hold_what_a_count_of_the_cells_says() -> None:
         assert spread.within([Bounds(west, south, east, north)]) == pytest.approx(there, abs=2)
 
 
+def test_rows_in_one_place_are_all_in_a_box_around_it() -> None:
+    spread = Spread.of(Bounds(10, 20, 10, 20), [4.0, 0.0, 0.0, 0.0])
+    assert spread.within([Bounds(9, 19, 11, 21)]) in (None, pytest.approx(4))
+    assert spread.within([Bounds(11, 19, 12, 21)]) in (None, pytest.approx(0))
+
+
 def test_cells_that_make_no_square_are_refused() -> None:
     with pytest.raises(ValueError, match="3 cells"):
         Spread.of(Bounds(0, 0, 1, 1), [1, 2, 3])

@@ -176,3 +176,9 @@ class TestCells:
 def test_sizes_double() -> None:
     assert all(after == 2 * before for before, after in pairwise(SIZES))
     assert math.log2(SIZES[-1]).is_integer()
+
+
+def test_many_vertices_in_one_place_are_planned(mercator: Grid) -> None:
+    standing = SampledRow(0.0, 0.0, 0.0, 500, False)
+    found = estimates(Sample((standing,) * 3, 3), mercator, Allowance(10_000, 0))
+    assert [each.band for each in found] == [None]

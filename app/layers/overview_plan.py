@@ -186,7 +186,7 @@ def _of_table(sample: Sample, grid: Grid, zoom: int, allowance: Allowance) -> Es
         invisible += not row.is_point and row.width < one
         # Of what is wider than a tile, one tile shows a part.
         if row.points > _LIGHT_POINTS:
-            vertices[tile] += row.points * min(1.0, matrix.span_x / row.width)
+            vertices[tile] += row.points * (1.0 if row.width <= matrix.span_x else matrix.span_x / row.width)
     most = max(features.values(), default=0)
     # One row alone of a sample says nothing of how many lie beside it.
     factor = sample.factor * allowance.area if most > 1 else 1.0

@@ -63,6 +63,8 @@ class Spread:
 
     def _cell(self, along: float, whole: float) -> tuple[int, float]:
         """The number of the cell, and the part of it that is passed."""
+        if whole <= 0:  # all rows in one place, or on one line
+            return (0, 0.0) if along < 0 else (self.columns - 1, 1.0)
         place = min(max(along / whole * self.columns, 0.0), float(self.columns))
         cell = min(int(place), self.columns - 1)
         return cell, place - cell
