@@ -19,6 +19,8 @@ COPY --from=maps /build/node_modules node_modules
 COPY migrations_sample migrations_sample
 COPY wsgi.py LICENSE ./
 COPY app app
+# Nothing is written later: without this every start of a server or a command would compile all of it again.
+RUN /opt/venv/bin/python -m compileall -q app wsgi.py
 
 # Inside a container every address is the container's own: who may reach it is decided outside.
 ENV PATH=/opt/venv/bin:$PATH \

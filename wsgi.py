@@ -9,3 +9,6 @@ try:
     app = create_app()
 except ConfigurationError as error:
     sys.exit(f"flagstone: {error}")
+
+# gunicorn opens it behind its fork; `flask run` and other servers do so with the first request.
+app.before_request(app.extensions["flagstone"].open)

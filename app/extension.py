@@ -30,7 +30,13 @@ from .blueprints import (
     tiles,
     viewer,
 )  # fmt: skip
+from .caching.beside import Beside
 from .caching.config import cache_config
+from .caching.leases import Leases
+from .caching.memory_versions import MemoryVersions
+from .caching.purges import Purges
+from .caching.redis_client import redis_client
+from .caching.redis_versions import RedisVersions
 from .errors import ConfigurationError
 from .layers.sql_layer import SqlLayer
 from .repository.pool import HostPool, Pool
@@ -112,7 +118,8 @@ class Flagstone:
         if self.name in app.extensions or self.name in app.blueprints:
             raise ConfigurationError(f"name: this application has a part named {self.name!r} already")
         cache = Cache(app, with_jinja2_ext=False, config=cache_config(self.settings))
-        backend = Backend(self.settings, cache.cache, Pool(self.settings, self._pool), self._layers)
+        pool = Pool(self.settings, self._pool)
+        backend = Backend(self.settings, cache.cache, pool, self._layers, self._beside(pool))
         self._backends.append(backend)
         app.extensions[self.name] = backend
         mount = Blueprint(
@@ -121,6 +128,22 @@ class Flagstone:
         for room in ROOMS:
             mount.register_blueprint(room.blueprint)
         return mount
+
+    def _beside(self, pool: Pool) -> Beside:
+        """What tells whether kept tiles are current, where they are kept."""
+        settings = self.settings
+        if settings.cache_type == "memory":
+            return Beside(MemoryVersions())
+        if settings.cache_type != "RedisCache":
+            return Beside()
+        client, prefix = redis_client(settings), settings.cache_key_prefix
+        versions = RedisVersions(client, prefix, lambda: pool.database)
+        return Beside(
+            versions,
+            Leases(client, prefix, wait_s=settings.longest_tile_s),
+            Purges(client, prefix, lambda: pool.database),
+            versions,
+        )
 
     def _register(self, app: Flask, mount: Blueprint) -> None:
         app.register_blueprint(mount)

@@ -7,9 +7,13 @@ from collections import OrderedDict
 from collections.abc import Hashable
 
 from .caching.key import LayerKey, composite_prefix, key_text
+from .caching.versions import Asked
+from .layers.bounds import Bounds
+from .layers.crs import lonlat
 from .layers.lifetime import Lifetimes
 from .layers.request import LayerRequest
 from .layers.tile import Tile
+from .layers.tile_regions import regions_of
 from .layers.zooms import existing_tile
 from .repository.tile_sql import VERSION
 
@@ -30,6 +34,13 @@ class Source:
         self._seconds: dict[int, int] = {}
         self._prefixes: dict[tuple[str, int], tuple[str, tuple[str, ...]]] = {}
         self._at_zoom: dict[int, tuple[LayerRequest, ...]] = {}
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether its tiles grow old by changes alone, not by time."""
+        if self._lifetimes.followed is None:
+            return False
+        return all(part.layer.follows is not None and part.layer.follows.is_whole for part in self.parts)
 
     def tile(self, path: tuple[str, str, str]) -> Tile:
         """The tile that three parts of an address name; NotFound outside of the grid or of all layers' zooms."""
@@ -69,6 +80,23 @@ class Source:
             whole = parts[0] if len(parts) == 1 else composite_prefix(parts)
             found = self._prefixes[database, zoom] = (whole, parts)
         return found
+
+
+def asked_of(part: LayerRequest, tile: Tile) -> tuple[Asked, ...]:
+    """What of which tables decides whether a tile of one layer is current."""
+    follows = part.layer.follows
+    if follows is None:
+        return ()
+    everywhere = [Asked(table, None) for table in sorted(follows.everywhere)]
+    if not follows.places:
+        return tuple(everywhere)
+    cells = regions_of(part.grid, tile, part.buffer / part.resolution)
+    return (*[Asked(table, cells) for table in sorted(follows.places)], *everywhere)
+
+
+def tile_box(part: LayerRequest, tile: Tile) -> Bounds | None:
+    """Where a tile of one layer lies, with its buffer, in longitude and latitude; None where nobody can say."""
+    return lonlat(part.grid.buffered(tile, part.buffer / part.resolution), part.grid.crs)
 
 
 def layer_key(part: LayerRequest, database: str) -> LayerKey:

@@ -10,23 +10,29 @@ from pathlib import Path
 from scripts.lib import CHECKOUT, child, environment, packages, postgres, progress
 
 from . import options
+from .fresh import options as fresh_options
 from .scale import options as scale_options
 from .scale import sources as scale_sources
 
 WRK = packages.Need("wrk", ("wrk",), ("wrk",), ("wrk",), "wrk", "requests per second")
 _OPTIONAL = (packages.REDIS, packages.NGINX, WRK)
-_SCALE = "--scale"
+_SCALE, _FRESH = "--scale", "--fresh"
 
 
 def main(arguments: list[str]) -> int:
     # What is wrong is refused before anything is installed.
     scale = scale_options.read(arguments) if _SCALE in arguments else None
-    if scale is None:
+    is_fresh = scale is None and _FRESH in arguments
+    if is_fresh:
+        fresh_options.read(arguments)
+    elif scale is None:
         options.read(arguments)
     child.raise_when_stopped()
     try:
         with ExitStack() as started:
-            return _measure(started, arguments) if scale is None else _measure_scale(started, arguments, scale)
+            if scale is not None:
+                return _measure_scale(started, arguments, scale)
+            return _measure(started, arguments, is_fresh=is_fresh)
     except child.Stopped as stopped:
         return stopped.exit_code
     except progress.Failed as failure:
@@ -34,8 +40,8 @@ def main(arguments: list[str]) -> int:
         return 1
 
 
-def _measure(started: ExitStack, arguments: list[str]) -> int:
-    progress.say("Flagstone's benchmark")
+def _measure(started: ExitStack, arguments: list[str], *, is_fresh: bool) -> int:
+    progress.say("Flagstone's benchmark of freshness" if is_fresh else "Flagstone's benchmark")
     own_server = "TEST_DATABASE_URL" not in os.environ
     missing = packages.install([
         *([] if environment.works() else [packages.VENV]), *([packages.postgis()] if own_server else []), *_OPTIONAL,
@@ -47,7 +53,9 @@ def _measure(started: ExitStack, arguments: list[str]) -> int:
         progress.say(f"  {packages.sentence(missing)}\n  Without them the figures that need them are left out.")
     environment.make_python("requirements.txt")
     environment.make_python("requirements-bench.txt")
-    return _run(started, "bench.run", arguments, own_server=own_server)
+    if is_fresh:
+        environment.make_python("requirements-dev.txt")  # what decodes tiles
+    return _run(started, "bench.fresh" if is_fresh else "bench.run", arguments, own_server=own_server)
 
 
 def _measure_scale(started: ExitStack, arguments: list[str], given: scale_options.Options) -> int:

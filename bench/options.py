@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-PARTS = ("tiles", "composites", "throughput", "memory", "start")
+PARTS = ("tiles", "parameters", "composites", "throughput", "memory", "start")
 
 _DESCRIPTION = """\
 Measures Flagstone on this machine with a PostgreSQL, a Redis and an nginx of its own, over the loopback interface.
@@ -69,6 +69,8 @@ def read(arguments: list[str]) -> Options:
                         help=f"measure one part alone: {', '.join(PARTS)}; may be repeated")  # fmt: skip
     parser.add_argument("--scale", action="store_true",
                         help="layers of millions of rows, and overviews; `--scale --help` says more")  # fmt: skip
+    parser.add_argument("--fresh", action="store_true",
+                        help="how fresh tiles are, and what that costs; `--fresh --help` says more")  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to this file too")
     given = parser.parse_args(arguments)
     tiles = given.tiles if given.tiles is not None else 68 if given.quick else 272

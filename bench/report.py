@@ -12,9 +12,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from . import composites, throughput, tile_times
+from . import composites, parameters, throughput, tile_times
 from .composites import CompositeFigures
 from .memory import MEGABYTE, WorkerMemory
+from .parameters import ParameterFigures
 from .throughput import Throughput
 from .tile_times import HTTP, OURS, PLAIN, TileFigures
 from .turns import percentile
@@ -35,6 +36,7 @@ class Results:
 
     command: str
     tiles: list[TileFigures] = field(default_factory=list)
+    parameters: list[ParameterFigures] = field(default_factory=list)
     composites: list[CompositeFigures] = field(default_factory=list)
     throughput: Throughput | None = None
     memory: list[WorkerMemory] = field(default_factory=list)
@@ -53,6 +55,7 @@ class Results:
             "command": self.command,
             "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
             "tiles": [{**asdict(figures), "light": figures.is_light, "compared": figures.plain_is_whole} for figures in self.tiles],
+            "parameters": [asdict(figures) for figures in self.parameters],
             "composites": [{**asdict(figures), "bound_ms": figures.bound_ms, "ratio": figures.ratio} for figures in self.composites],
             "throughput": {name: [asdict(run) for run in runs] for name, runs in self.throughput.rounds.items()} if self.throughput else {},
             "memory_bytes": [asdict(found) for found in self.memory],
@@ -69,6 +72,8 @@ def show(results: Results, console: Console) -> None:
             if chosen:
                 console.print(_tiles(title, chosen))
         _show_slower(results, console)
+    if results.parameters:
+        console.print(_parameters(results.parameters))
     if results.composites:
         console.print(_composites(results.composites))
     if results.throughput:
@@ -116,6 +121,18 @@ def _show_slower(results: Results, console: Console) -> None:
     apart = len(results.tiles) - len(results.compared)
     if apart:
         console.print(f"{apart} tiles at the edge of the world are not compared: the plain statement loses rows there.")
+
+
+def _parameters(found: Sequence[ParameterFigures]) -> Table:
+    table = Table(title=f"{len(found)} tiles with parameters over HTTP, no cache", title_justify="left")
+    table.add_column("")
+    for heading in ("median ms", "times no parameter, median", "lowest and highest"):
+        table.add_column(heading, justify="right")
+    for name in found[0].ms:
+        ratios = [figures.ratio(name) for figures in found]
+        middle = statistics.median(figures.ms[name] for figures in found)
+        table.add_row(name, f"{middle:.2f}", f"{statistics.median(ratios):.2f}", f"{min(ratios):.2f} {max(ratios):.2f}")
+    return table
 
 
 def _composites(found: Sequence[CompositeFigures]) -> Table:
@@ -171,6 +188,10 @@ def goals(results: Results) -> list[Goal]:
             slower = sum(figures.is_slower(name) for figures in results.compared)
             figure = f"{slower} of {len(results.compared)} tiles slower"
             found.append(Goal(f"no tile slower than plain by more than a tenth and 1 ms, {what}", figure, slower == 0))
+    if results.parameters:
+        most = max(parameters.median_ratio(results.parameters, name) for name in parameters.SAME)
+        what = f"a parameter that changes nothing within {parameters.GOAL} times the tile without, median"
+        found.append(Goal(what, f"{most:.2f} at most", most <= parameters.GOAL))
     if results.composites:
         ratio = composites.median_ratio(results.composites)
         what = f"a composite of four within {composites.GOAL} times the larger of its slowest layer and their sum by the cores, median"

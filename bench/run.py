@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from scripts.lib import child
 
-from . import composites, memory, options, report, start, throughput, tile_times
+from . import composites, memory, options, parameters, report, start, throughput, tile_times
 from .stand import Stand
 
 
@@ -59,6 +59,13 @@ def _tiles(stand: Stand, given: options.Options, results: report.Results, progre
         results.left_out += [f"{name}: not installed" for name in (tile_times.REDIS, tile_times.NGINX) if name not in ready.lines]
 
 
+def _parameters(stand: Stand, given: options.Options, results: report.Results, progress: Progress) -> None:
+    task = progress.add_task("Tiles with parameters", total=parameters.count())
+    for figures in parameters.measure(stand, given.repeats):
+        results.parameters.append(figures)
+        progress.advance(task)
+
+
 def _composites(stand: Stand, given: options.Options, results: report.Results, progress: Progress) -> None:
     task = progress.add_task("Composites of four layers", total=composites.count())
     for figures in composites.measure(stand, given.repeats):
@@ -89,7 +96,7 @@ def _start(stand: Stand, given: options.Options, results: report.Results, progre
         progress.advance(task)
 
 
-_PARTS = {"tiles": _tiles, "composites": _composites, "throughput": _throughput, "memory": _memory, "start": _start}
+_PARTS = {"tiles": _tiles, "parameters": _parameters, "composites": _composites, "throughput": _throughput, "memory": _memory, "start": _start}
 
 
 if __name__ == "__main__":

@@ -79,9 +79,12 @@ class Throughput:
 
 
 @dataclass(frozen=True)
-class _Target:
+class Target:
+    """An address for wrk, the processes that answer there, and headers beside its own."""
+
     url: str
     workers: tuple[psutil.Process, ...]
+    headers: tuple[str, ...] = ()
 
 
 def measure(stand: Stand, rounds: int, seconds: int, done: Callable[[], None]) -> Throughput | None:
@@ -92,19 +95,19 @@ def measure(stand: Stand, rounds: int, seconds: int, done: Callable[[], None]) -
     found = Throughput()
     targets = _targets(stand)
     for target in targets.values():
-        _run(program, target, 1)
+        run(program, target, 1)
     names = list(targets)
     for number in range(rounds):
         # Each round begins with another one, so that nobody always comes after the same neighbour.
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
-            run = _run(program, targets[name], seconds)
+            turned = run(program, targets[name], seconds)
             for _ in range(_TRIES):
-                if run.is_even:
+                if turned.is_even:
                     break
                 found.repeated += 1
-                run = _run(program, targets[name], seconds)
-            found.rounds.setdefault(name, []).append(run)
+                turned = run(program, targets[name], seconds)
+            found.rounds.setdefault(name, []).append(turned)
             done()
     found.rounds = {name: found.rounds[name] for name in names}
     return found
@@ -115,7 +118,7 @@ def count(rounds: int) -> int:
     return rounds * 6
 
 
-def _targets(stand: Stand) -> dict[str, _Target]:
+def _targets(stand: Stand) -> dict[str, Target]:
     dsn = stand.sample
     workers = str(WORKERS)
     empty = stand.gunicorn(dsn, "bench.empty_app:app", WEB_CONCURRENCY=workers)
@@ -124,24 +127,24 @@ def _targets(stand: Stand) -> dict[str, _Target]:
     memory = stand.gunicorn(dsn, **kept)
     behind = stand.gunicorn(dsn, **kept, FLAGSTONE_TRUSTED_PROXIES="1")
     size = max(_warm(memory), _warm(behind))
-    inside = _workers(memory)
+    inside = workers_of(memory)
     targets = {
-        EMPTY_VIEW: _Target(f"{empty.url}/", _workers(empty)),
-        MEMORY: _Target(memory.url + TILE, inside),
-        EMPTY_TILE: _Target(memory.url + NO_TILE, inside),
+        EMPTY_VIEW: Target(f"{empty.url}/", workers_of(empty)),
+        MEMORY: Target(memory.url + TILE, inside),
+        EMPTY_TILE: Target(memory.url + NO_TILE, inside),
     }
     if stand.redis_url is not None:
         redis = stand.gunicorn(dsn, **kept, CACHE_TYPE="RedisCache", CACHE_REDIS_URL=stand.redis_url)
         _warm(redis)
-        targets[REDIS] = _Target(redis.url + TILE, _workers(redis))
+        targets[REDIS] = Target(redis.url + TILE, workers_of(redis))
     if (proxy := stand.nginx(behind)) is not None:
-        targets[NGINX] = _Target(proxy.url + TILE, _workers(proxy))
+        targets[NGINX] = Target(proxy.url + TILE, workers_of(proxy))
     if (plain := stand.ceiling(size)) is not None:
-        targets[CEILING] = _Target(f"{plain.url}/", _workers(plain))
+        targets[CEILING] = Target(f"{plain.url}/", workers_of(plain))
     return targets
 
 
-def _workers(server: Gunicorn | Nginx) -> tuple[psutil.Process, ...]:
+def workers_of(server: Gunicorn | Nginx) -> tuple[psutil.Process, ...]:
     """The children that answer; RuntimeError where they do not come up."""
     until = time.monotonic() + 10
     while time.monotonic() < until:
@@ -169,10 +172,12 @@ def _warm(app: Gunicorn) -> int:
     return size
 
 
-def _run(program: str, target: _Target, seconds: int) -> Run:
+def run(program: str, target: Target, seconds: int) -> Run:
+    """One run of wrk. RuntimeError where an answer is an error, or none comes."""
+    more = [part for header in target.headers for part in ("-H", header)]
     before = _cpu(target.workers)
     answer = subprocess.run(
-        [program, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-H", "Accept-Encoding: gzip", target.url],
+        [program, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-H", "Accept-Encoding: gzip", *more, target.url],
         check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
     spent = [after - then for after, then in zip(_cpu(target.workers), before, strict=True)]

@@ -41,6 +41,19 @@ def pytest_configure() -> None:
         del os.environ[name]
 
 
+_LONGEST = (
+    "test_fuzz", "test_bench_scale", "test_bench", "test_scripts", "test_overview_visible", "test_overview_grids", "test_redis_fresh_tiles",
+    "test_overview_build", "test_overview_refresh_jobs", "test_overview_seams", "test_never_wrong", "test_overview_security",
+    "test_cql2_fuzz", "test_embedding_package", "test_readme", "test_changes_random",
+)  # fmt: skip
+"""Files that take longest: the first ones, so that no process is alone with one of them in the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
 def _missing(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)

@@ -14,7 +14,8 @@ from app import create_app
 from app.backend import Backend
 from app.layers.identity import ANONYMOUS
 from app.layers.overview import BandNames, stored_columns
-from app.repository.overviews.build import Plan, administering, build
+from app.repository.overviews.administering import administering
+from app.repository.overviews.build import Plan, build
 from app.repository.overviews.refresh import Refreshed, refresh
 from app.repository.overviews.target import Target, target
 from app.settings import Settings
@@ -77,7 +78,7 @@ class Kept:
                 "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
                 [f'flagstone."{table}"'],
             )]  # fmt: skip
-            shapes = {names.geometry, names.whole}
+            shapes = {names.geometry}
             chosen = sql.SQL(", ").join(
                 sql.SQL("{s}.ST_AsBinary({c})").format(s=there.sql.shapes.s, c=sql.Identifier(name)) if name in shapes
                 else sql.SQL("{}::text").format(sql.Identifier(name))

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from flask import Flask
 
+from app.layers.identity import ANONYMOUS
 from tests.conftest import MakeApp
 from tests.tile_decoding import decoded, drawn, followed, get
 
@@ -250,3 +252,21 @@ def test_address_of_the_metrics_leads_on(app: Flask) -> None:
     response = get(app, "/_/metrics")
     assert (response.status_code, response.headers["Location"]) == (301, "../metrics")
     assert "flagstone_" in followed(app, "/_/metrics").get_data(as_text=True)
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_ids_made_of_schema_table_and_column_are_understood(database: str, make_app: MakeApp, loaded: bool) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA alpha")
+        connection.execute("CREATE TABLE alpha.points (id int PRIMARY KEY, geom geometry(Point, 4326), other geometry(Point, 4326))")
+        connection.execute("INSERT INTO alpha.points VALUES (1, 'SRID=4326;POINT(1 1)', 'SRID=4326;POINT(2 2)')")
+    app = make_app(database)
+    if loaded:
+        app.extensions["flagstone"].catalog.reload()
+    for name in ("alpha.points", "alpha.points.geom", "alpha.points.other"):
+        assert list(decoded(get(app, f"/{name}/0/0/0"))) == [name]
+        assert get(app, f"/{name}").get_json()["vector_layers"][0]["id"] == name
+    assert list(decoded(get(app, "/alpha.points.geom,alpha.points.other/0/0/0"))) == ["alpha.points.geom", "alpha.points.other"]
+    assert get(app, "/alpha.points.id/0/0/0").status_code == 404
+    catalog = app.extensions["flagstone"].catalog.catalog()
+    assert {layer.id: catalog.short_name(layer, ANONYMOUS) for layer in catalog.layers} == {"alpha.points": "points", "alpha.points.other": None}

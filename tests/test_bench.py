@@ -21,6 +21,8 @@ from app.settings import Settings
 from bench import options, tables
 from bench.composites import CompositeFigures
 from bench.drawing import ZOOMS, DrawnTile, Place, draw, tile_at
+from bench.parameters import OTHERS, SAME, ParameterFigures
+from bench.parameters import PLAIN as WITHOUT
 from bench.plain import Plain
 from bench.report import Results, goals
 from bench.throughput import EMPTY_VIEW, MEMORY, Run, Throughput
@@ -150,6 +152,16 @@ def test_a_composite_is_held_against_its_slowest_layer_or_the_work_of_all_cores(
     results = Results("test")
     results.composites = [CompositeFigures("/tiles/a,b,c,d/0/0/0", alone, ms, cores=2) for ms in (20.0, 24.0, 90.0)]
     assert [(goal.figure, goal.met) for goal in goals(results)] == [("1.20", True)]
+
+
+def test_a_parameter_that_changes_nothing_is_held_against_the_tile_without() -> None:
+    def tile(plain: float, same: float) -> ParameterFigures:
+        return ParameterFigures("/tiles/a/0/0/0", {WITHOUT: plain, **dict.fromkeys(SAME, same), **dict.fromkeys(OTHERS, 99.0)})
+
+    results = Results("test", parameters=[tile(10, 10.5), tile(1, 1.02), tile(2, 8)])
+    assert [(goal.figure, goal.met) for goal in goals(results)] == [("1.05 at most", True)]
+    results.parameters = [tile(10, 12), tile(1, 1.2), tile(2, 2)]
+    assert [goal.met for goal in goals(results)] == [False]
 
 
 def test_requests_per_second_are_compared_round_by_round() -> None:

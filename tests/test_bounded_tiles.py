@@ -108,6 +108,16 @@ def test_without_time_for_cells_the_first_features_are_shown(limited_first: bool
     assert zooms.is_slow("a")
 
 
+def test_without_time_for_cells_the_budget_holds_too() -> None:
+    class Slow(Crowd):
+        def select(self, pixels: int, limit: int, needed: bool) -> Attempt:
+            raise TileTimeout("10 s")
+
+    made = Slow(90, 100, cells_of_eight=5).tile(100, 2000)
+    assert (made.how, made.too_slow) == (How.LIMITED, True)
+    assert 0 < len(made.raw) <= 2000
+
+
 def test_zooms_are_forgotten_when_they_are_no_longer_crowded_and_the_oldest_of_too_many() -> None:
     zooms = LimitedZooms()
     zooms.learn("a", limited=True)

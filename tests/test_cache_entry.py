@@ -7,7 +7,7 @@ import struct
 import pytest
 from isal.isal_zlib import crc32
 
-from app.caching.entry import Entry
+from app.caching.entry import HEAD_BYTES, Entry
 from app.layers.how import How
 
 ENTRY = Entry.of(b"a tile" * 100, how=How.FULL, made_at=1_780_000_000.123456, version="")
@@ -136,3 +136,38 @@ def test_a_functions_tag_for_two_different_tiles_does_not_make_their_composites_
     assert one.etag == other.etag
     assert Entry.joined([one, WATER], 1.0).etag != Entry.joined([other, WATER], 1.0).etag
     assert Entry.joined([one, WATER], 1.0).etag != Entry.joined([part(b"roads", tag="v2"), WATER], 1.0).etag
+
+
+HEADS = [
+    Entry.of(b"a tile" * 5_000, How.LIMITED, 1_780_000_000.5, "v1"),
+    Entry.of(b"", How.FULL, 1.0, ""),
+    Entry.of(b"x", How.FULL, 1.0, "word" * 20),
+    Entry.of(b"<svg/>", How.FULL, 1.0, "v", media_type="image/svg+xml", tag="its-own"),
+]
+
+
+@pytest.mark.parametrize("entry", HEADS)
+def test_head_of_a_frame_tells_all_but_the_body(entry: Entry) -> None:
+    frame = entry.framed()
+    expected = entry._replace(body=b"", is_head=bool(entry.body))
+    assert Entry.head(frame[:HEAD_BYTES], len(frame)) == expected
+    assert Entry.head(frame, len(frame)) == expected
+
+
+@pytest.mark.parametrize("entry", HEADS)
+def test_head_of_anything_else_is_none(entry: Entry) -> None:
+    frame = entry.framed()
+    beginning = frame[:HEAD_BYTES]
+    assert Entry.head(beginning, len(frame) + 1) is None
+    assert Entry.head(beginning, len(frame) - 1) is None
+    assert Entry.head(b"", 0) is None
+    assert Entry.head(beginning[:20], len(frame)) is None
+    assert Entry.head(b"X" + beginning[1:], len(frame)) is None
+    assert Entry.head(beginning[:4] + b"\x04" + beginning[5:], len(frame)) is None
+    for at in range(len(beginning)):
+        Entry.head(beginning[:at] + b"\xff" + beginning[at + 1 :], len(frame))
+
+
+def test_version_longer_than_a_head_needs_the_whole_frame() -> None:
+    frame = Entry.of(b"x" * 2000, How.FULL, 1.0, "v" * 1000).framed()
+    assert Entry.head(frame[:HEAD_BYTES], len(frame)) is None

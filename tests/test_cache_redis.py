@@ -25,7 +25,7 @@ from app.metrics import CACHE_FAILURES
 from app.settings import Settings
 from tests.servers.redis import RedisServer
 
-ENTRY = Entry.of(b"a tile" * 5_000, how=How.LIMITED, made_at=1_780_000_000.5, version="v1")
+ENTRY = Entry.of(b"a tile" * 5_000, how=How.LIMITED, made_at=1_780_000_000.5, version="")
 
 
 def backend(**settings: Any) -> Any:
@@ -82,7 +82,11 @@ def test_host_and_port_serve_as_well_as_a_url(redis_url: str) -> None:
 @pytest.mark.parametrize("by_url", [True, False])
 def test_timeouts_are_short_and_nothing_is_tried_twice(redis_url: str, by_url: bool) -> None:
     port = int(redis_url.rpartition(":")[2].partition("/")[0])
-    where = {"CACHE_REDIS_URL": redis_url} if by_url else {"CACHE_REDIS_HOST": "127.0.0.1", "CACHE_REDIS_PORT": port}
+    where = (
+        {"CACHE_REDIS_URL": redis_url}
+        if by_url
+        else {"CACHE_REDIS_HOST": "127.0.0.1", "CACHE_REDIS_PORT": port}
+    )
     store = backend(CACHE_TYPE="RedisCache", **where)
     connection = store._read_client.connection_pool.make_connection()
     assert (connection.socket_timeout, connection.socket_connect_timeout) == (0.5, 0.5)
@@ -95,7 +99,9 @@ def test_password_is_used(redis_server: RedisServer, by_url: bool) -> None:
         connected.config_set("requirepass", "s3cret")
     port = int(redis_server.url.rpartition(":")[2].partition("/")[0])
     where = (
-        {"CACHE_REDIS_URL": redis_server.url} if by_url else {"CACHE_REDIS_HOST": "127.0.0.1", "CACHE_REDIS_PORT": port}
+        {"CACHE_REDIS_URL": redis_server.url}
+        if by_url
+        else {"CACHE_REDIS_HOST": "127.0.0.1", "CACHE_REDIS_PORT": port}
     )
     store = backend(CACHE_TYPE="RedisCache", CACHE_REDIS_PASSWORD="s3cret", **where)
     store.set("k", b"1", 60)
@@ -178,7 +184,9 @@ def test_redis_that_hangs_costs_one_timeout_and_no_more(redis_server: RedisServe
     finally:
         os.kill(redis_server._process.pid, signal.SIGCONT)
     time.sleep(1.1)
-    assert cache.get("k") == ENTRY, "used again by itself, on a connection without the late answer of another key"
+    assert cache.get("k") == ENTRY, (
+        "used again by itself, on a connection without the late answer of another key"
+    )
 
 
 def test_full_redis_still_answers(redis_server: RedisServer) -> None:
@@ -211,3 +219,24 @@ def test_no_cache_is_made_without_a_warning() -> None:
         cache = TileCache(backend(CACHE_TYPE="NullCache"), max_bytes=2_000_000)
     cache.put("k", ENTRY, 60)
     assert cache.get("k") is None
+
+
+@pytest.mark.parametrize("size", [0, 60, 400, 5_000, 15_000, 100_000])
+def test_a_tile_takes_no_more_memory_than_the_docs_say(
+    redis_url: str, client: redis.Redis, size: int
+) -> None:
+    entry = Entry.of(os.urandom(size), how=How.FULL, made_at=1.0, version="x" * 12)
+    key = f"t4:127.0.0.1/maps:public.buildings:{'0' * 64}:14/8000/5000"
+    tile_cache(redis_url).put(key, entry, 60)
+    taken = client.memory_usage(f"flagstone:{key}")
+    assert taken is not None
+    assert taken <= len(entry.body) * 5 / 4 + 320
+    assert taken >= len(entry.body)
+
+
+def test_a_tile_above_the_bound_is_not_kept(redis_url: str, client: redis.Redis) -> None:
+    store = backend(CACHE_TYPE="RedisCache", CACHE_REDIS_URL=redis_url)
+    TileCache(store, max_bytes=100).put(
+        "k", Entry.of(os.urandom(200), how=How.FULL, made_at=1.0, version=""), 60
+    )
+    assert client.dbsize() == 0

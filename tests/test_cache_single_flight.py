@@ -176,3 +176,41 @@ def test_crowd_at_a_slow_tile_leaves_threads_for_other_tiles() -> None:
     assert slow == [1]
     assert sum(answer is None for answer in answers) == 5
     assert all(answer is None or isinstance(answer, Unavailable) for answer in answers)
+
+
+def test_almost_all_threads_may_wait_for_a_young_tile() -> None:
+    flight, let_go = SingleFlight(max_waiting=1, timeout_s=20, for_a_moment=5), threading.Event()
+    began = threading.Event()
+
+    def make() -> str:
+        began.set()
+        assert let_go.wait(20)
+        return "tile"
+
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(flight.do, "a", make)
+        assert began.wait(10)
+        others = [pool.submit(flight.do, "a", make) for _ in range(7)]
+        time.sleep(0.5)
+        assert sum(other.done() for other in others) == 2, "five have a place"
+        time.sleep(2)
+        assert sum(other.done() for other in others) == 6, "one may wait until the end"
+        let_go.set()
+        assert first.result(10) == "tile"
+        outcomes = [type(other.exception(10)) for other in others]
+    assert sorted(outcomes, key=str) == sorted([type(None), *[Unavailable] * 6], key=str)
+
+
+def test_a_tile_that_took_too_long_is_left_alone_for_a_moment() -> None:
+    flight = SingleFlight(max_waiting=1, timeout_s=10)
+
+    def slow() -> str:
+        raise TileTimeout("too long")
+
+    with pytest.raises(TileTimeout):
+        flight.do("a", slow)
+    with pytest.raises(Unavailable):
+        flight.do("a", lambda: "tile")
+    assert flight.do("b", lambda: "tile") == "tile"
+    time.sleep(2.1)
+    assert flight.do("a", lambda: "tile") == "tile"

@@ -1,4 +1,4 @@
-"""`filter` of layers that return finished tiles: a 400, unless it is an argument of theirs."""
+"""What would choose rows, asked of layers that return finished tiles: a 400, unless it is an argument of theirs."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ _TILE = "SELECT public.ST_AsMVT(made, 'told') FROM (SELECT public.ST_Point(9, 9)
 _FUNCTIONS = (
     ("plain", "z int, x int, y int, word text DEFAULT 'none'", "word"),
     ("own_filter", "z int, x int, y int, filter text DEFAULT 'none'", "filter"),
+    ("own_choices", "z int, x int, y int, ids text DEFAULT NULL, bbox text DEFAULT NULL, datetime text DEFAULT NULL",
+     "coalesce('ids ' || ids, 'bbox ' || bbox, 'datetime ' || datetime)"),
     ("by_query", "z int, x int, y int, query json", "query::text"),
     ("by_box", "xmin float, ymin float, xmax float, ymax float, epsg int, query_params json", "query_params::text"),
 )
@@ -56,7 +58,7 @@ def test_a_filter_of_finished_tiles_is_400_and_says_why(layer: str, app: Flask) 
         assert response.status_code == 400
         problem = response.get_json()
         assert problem["parameter"] == "filter"
-        assert problem["detail"].endswith("returns finished tiles: there are no rows that a filter could choose.")
+        assert problem["detail"].endswith("returns finished tiles: there are no rows that filter could choose.")
 
 
 @pytest.mark.parametrize("layer", ["plain", "statement"])
@@ -80,3 +82,44 @@ def test_in_a_composite_a_filter_for_all_must_fit_all(app: Flask) -> None:
         layers = decoded(get(app, f"/tiles/rows,{layer}/0/0/0?rows.filter=word='a'"))
         assert [feature["id"] for feature in layers["public.rows"]["features"]] == [1]
         assert len(layers) == 2
+
+
+CHOICES = [("ids", "1,2"), ("bbox", "5,45,11,48"), ("datetime", "2024-02-29")]
+"""What chooses rows beside a filter."""
+
+
+@pytest.mark.parametrize("layer", ["plain", "statement"])
+@pytest.mark.parametrize(("name", "value"), CHOICES)
+def test_no_rows_can_be_chosen_of_finished_tiles(layer: str, name: str, value: str, app: Flask) -> None:
+    for path in (f"/tiles/{layer}/0/0/0", f"/{layer}/tilejson.json", f"/{layer}/0/0/0"):
+        response = get(app, f"{path}?{name}={value}")
+        assert response.status_code == 400
+        problem = response.get_json()
+        assert problem["parameter"] == name
+        assert problem["detail"].endswith(f"returns finished tiles: there are no rows that {name} could choose.")
+    assert get(app, f"/tiles/{layer}/0/0/0?{name}=").status_code == 200
+
+
+@pytest.mark.parametrize(("name", "value"), CHOICES)
+def test_a_function_with_an_argument_of_that_name_gets_it(name: str, value: str, app: Flask) -> None:
+    assert told(app, f"/tiles/own_choices/0/0/0?{name}={value}") == f"{name} {value}"
+    for layer in ("by_query", "by_box"):
+        assert list(json.loads(told(app, f"/tiles/{layer}/0/0/0?{name}={value}"))) == [name]
+
+
+@pytest.mark.parametrize(("name", "value"), [("ids", "1"), ("bbox", "0,0,1.5,1.5")])
+def test_in_a_composite_a_choice_is_for_those_that_have_rows(name: str, value: str, app: Flask) -> None:
+    for layer in ("plain", "statement"):
+        layers = decoded(get(app, f"/tiles/rows,{layer}/0/0/0?{name}={value}"))
+        assert [feature["id"] for feature in layers["public.rows"]["features"]] == [1]
+        assert len(layers) == 2
+        response = get(app, f"/tiles/rows,{layer}/0/0/0?{layer}.{name}={value}")
+        assert (response.status_code, response.get_json()["parameter"]) == (400, f"{layer}.{name}")
+    response = get(app, f"/tiles/plain,statement/0/0/0?{name}={value}")
+    assert (response.status_code, response.get_json()["parameter"]) == (400, name)
+
+
+def test_what_says_how_rows_are_drawn_means_nothing_to_finished_tiles(app: Flask) -> None:
+    drawing = "limit=1&resolution=512&buffer=0&clip=false&simplify=false&columns=word&sortby=word&json=open"
+    for layer in ("plain", "statement"):
+        assert get(app, f"/tiles/{layer}/0/0/0?{drawing}").status_code == 200

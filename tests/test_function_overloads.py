@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import psycopg
 import pytest
@@ -123,6 +124,42 @@ class TestKinds:
             short = catalog.short_name(layer, ANONYMOUS)
             assert short is None or "(" not in layer.id or "(" in short
             assert short is None or catalog.find(short, ANONYMOUS) is layer
+
+
+class TestDocuments:
+    """The addresses that describe a function, and make no tile."""
+
+    @pytest.mark.parametrize("address", ["/function/{}.json", "/{}.json", "/collections/{}"])
+    def test_a_name_without_types_shows_every_function_of_it(self, app: Flask, address: str) -> None:
+        listed = get(app, address.format("public.needing")).get_json()["overloads"]
+        signatures = [[argument["name"] for argument in each["arguments"]] for each in listed]
+        assert sorted(signatures) == [["day"], ["day", "upto"], ["kind"], ["kind", "size"]]
+        for each in listed:
+            there = answer(app, each["function"]).get_json()
+            assert (there["id"], there["arguments"]) == (each["id"], each["arguments"])
+            assert "overloads" not in there
+
+    @pytest.mark.parametrize("address", ["/function/{}.json", "/{}.json", "/collections/{}"])
+    def test_the_arguments_choose_the_one_that_is_described(self, app: Flask, address: str) -> None:
+        path = address.format("public.twice")
+        assert get(app, path).get_json()["id"] == "public.twice(int4~2Cint4~2Cint4)"
+        assert get(app, f"{path}?word=w").get_json()["id"] == LONG
+        assert len(get(app, f"{path}?word=w").get_json()["overloads"]) == 2
+
+    @pytest.mark.parametrize("address", ["/function/public.plain.json", "/public.plain.json", "/collections/public.plain", "/public.places.json"])
+    def test_what_is_alone_of_its_name_has_none(self, app: Flask, address: str) -> None:
+        assert "overloads" not in get(app, address).get_json()
+
+    def test_a_named_composite_means_one_of_them_by_its_id(
+        self, oddity: Callable[[str], str], make_app: MakeApp, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "layers.toml"
+        file.write_text(f'[composites.both]\nlayers = ["public.plain", "{LONG}"]\n')
+        app = make_app(oddity("functions"), FLAGSTONE_LAYERS_FILE=str(file))
+        assert_refused(app, f"/tiles/both/{TILE}", 400, "word", parameter="word")
+        path = f"/tiles/both/{TILE}?{quote(LONG)}.word=w"
+        assert names(app, path) == ["plain", "w"]
+        assert names(app, f"/tiles/both/{TILE}?word=w") == ["plain", "w"]
 
 
 class TestAddresses:

@@ -106,7 +106,7 @@ class TestByName:
     def test_known_parameters_belong_to_the_function_that_has_arguments_of_their_names(self, app: Flask) -> None:
         assert told(app, f"/tiles/filtered/{TILE}?limit=0&columns=a,b") == {"limit": 0, "columns": "a,b"}
 
-    @pytest.mark.parametrize("query", ["limit=x0", "buffer=99999", "columns=nobodys", "sortby=nobodys", "bbox=1", "ids=a"])
+    @pytest.mark.parametrize("query", ["limit=x0", "buffer=99999", "columns=nobodys", "sortby=nobodys"])
     def test_parameters_of_tables_mean_nothing_to_other_functions(self, app: Flask, query: str) -> None:
         assert list(decoded(get(app, f"/tiles/plain/{TILE}?{query}"))) == ["plain"]
 

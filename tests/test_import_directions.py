@@ -13,16 +13,16 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"settings", "errors", "metrics", "log_format", "gunicorn_worker"}),
     frozenset({"layers"}),
     frozenset({"repository", "caching", "documents"}),
-    frozenset({"source"}),
-    frozenset({"reader"}),
+    frozenset({"source", "stale"}),
+    frozenset({"reader", "follower"}),
     frozenset({"backend", "export"}),
-    frozenset({"blueprints", "cli"}),
+    frozenset({"blueprints", "cli", "events"}),
     # what mounts the blueprints on a backend, in Flagstone's own application and in others
     frozenset({"extension"}),
     frozenset({"__init__", "gunicorn_conf"}),
 )
 """Imports point from later to earlier levels."""
-WITHIN_A_LEVEL = {("settings", "errors"), ("log_format", "settings"), ("export", "backend"), ("cli", "blueprints")}
+WITHIN_A_LEVEL = {("settings", "errors"), ("log_format", "settings"), ("export", "backend"), ("cli", "blueprints"), ("cli", "events")}
 """The commands reach the object graph as the views do, through the one function with current_app."""
 NEVER = {("blueprints", "repository")}
 OUTSIDERS = {
@@ -31,6 +31,9 @@ OUTSIDERS = {
     "flask": {"blueprints", "cli", "extension", "__init__"},
     "flask_caching": {"extension", "caching/memory.py"},
     "cachelib": {"caching"},
+    # tiles are made by threads; one process that makes none has an event loop
+    "asyncio": {"events"},
+    "aiohttp": {"events"},
 }
 """Packages, and the rooms or files that may import them."""
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}

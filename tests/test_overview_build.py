@@ -22,7 +22,8 @@ from app.cli.overview_plan import allowance
 from app.errors import DatabaseDown, OverviewError
 from app.layers.identity import ANONYMOUS
 from app.repository.overviews import registry, sampling
-from app.repository.overviews.build import Plan, administering, build
+from app.repository.overviews.administering import administering
+from app.repository.overviews.build import Plan, build
 from app.repository.overviews.target import target
 from app.repository.overviews.weighing import request_of
 from app.settings import Settings
@@ -171,12 +172,12 @@ class TestWhatIsServed:
         assert sum(each["feature_count"] for each in found) == 111
 
     def test_very_many_points_at_one_place(self, layers: str, make_app: MakeApp) -> None:
-        execute(layers, "INSERT INTO alike SELECT n, 'SRID=4326;POINT(7.5 47.5)' FROM generate_series(5001, 200000) AS n; ANALYZE alike")
+        execute(layers, "INSERT INTO alike SELECT n, 'SRID=4326;POINT(7.5 47.5)' FROM generate_series(5001, 1000000) AS n; ANALYZE alike")
         app = make_app(layers)
         said(app, "build", "public.alike")
         for path in ("0/0/0", "10/533/358"):
             [found] = attributes(reloaded(app), f"/tiles/public.alike/{path}")
-            assert found["feature_count"] == 200_000
+            assert found["feature_count"] == 1_000_000
 
     def test_fullest_tiles_stay_within_the_budget(self, layers: str, make_app: MakeApp) -> None:
         app = make_app(layers, FLAGSTONE_TILE_BUDGET_KB=100)

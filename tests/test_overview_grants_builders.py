@@ -144,6 +144,13 @@ def test_a_band_whose_row_security_somebody_changed_is_not_served(
         (f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY", f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"),
         (f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY", f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY"),
         (f"CREATE POLICY more ON {table} USING (true)", f"DROP POLICY more ON {table}"),
+        # What the right policy is called does not make it one.
+        (
+            f"ALTER POLICY flagstone_as_its_table ON {table} RENAME TO kept; CREATE POLICY flagstone_as_its_table ON {table} FOR SELECT USING (true);"
+            f" ALTER POLICY kept ON {table} USING (true); DROP POLICY kept ON {table}",
+            f"DROP POLICY flagstone_as_its_table ON {table}; CREATE POLICY flagstone_as_its_table ON {table} FOR SELECT"
+            " USING (EXISTS (SELECT FROM public.places AS base WHERE base.id = overview_1_z2.id))",
+        ),
     ]:
         run(dsn, change)
         assert "row security of its own tables" in faults(web)[0], change

@@ -110,9 +110,8 @@ def test_a_grid_has_its_own_cells_and_loses_no_row(
                 for feature in each["features"]
             }
         placed = band(database, 2, zoom, 'DISTINCT id, "~x", "~y"')
-        shown = {
-            number for number, x, y in placed if any(_holds(grid, tile, x, y) for tile in _tiles(grid, zoom))
-        }
+        tiles = _tiles(grid, zoom)
+        shown = {number for number, x, y in placed if any(_holds(grid, tile, x, y) for tile in tiles)}
         assert shown and shown <= held, (zoom, sorted(shown - held)[:5])
 
 

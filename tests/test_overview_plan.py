@@ -11,19 +11,10 @@ import pytest
 
 from app.layers.grid import Grid
 from app.layers.grids import Grids
-from app.layers.overview import BandPlan, pixel
-from app.layers.overview_plan import (
-    SIZES,
-    Allowance,
-    Attribute,
-    Sample,
-    SampledRow,
-    cells,
-    coarser,
-    estimates,
-    total,
-    weighty,
-)
+from app.layers.overview import SHARED, BandPlan, pixel
+from app.layers.overview_plan import SIZES, Allowance, coarser, estimates, total, weighty
+from app.layers.overview_sample import Attribute, Sample, SampledRow
+from app.layers.sampled_cells import cells
 
 HALF = 20037508.0
 TILE = Allowance(features=10_000, bytes=512_000, buffer=1 / 16)
@@ -65,12 +56,29 @@ def test_nothing_at_all_needs_none(mercator: Grid) -> None:
     assert found.band is None and found.features == 0
 
 
-def test_every_zoom_below_the_finest_has_a_band(mercator: Grid) -> None:
+def test_every_zoom_below_the_finest_has_a_band_of_its_own_or_one_a_little_finer(mercator: Grid) -> None:
     found = estimates(Sample(points(20_000), 1_000_000), mercator, TILE)
-    zooms = sorted(bands(found))
-    assert zooms == list(range(len(zooms))) and zooms
-    assert [each.zoom for each in found] == [*zooms, zooms[-1] + 1]
+    zooms = range(len(found) - 1)
+    assert [each.zoom for each in found] == [*zooms, len(zooms)] and len(zooms) > 3
     assert found[-1].band is None
+    for each in found[:-1]:
+        assert each.band is not None and each.zoom <= each.band.zoom <= each.zoom + SHARED
+
+
+def test_a_zoom_whose_band_would_hold_the_same_rows_has_none_of_its_own(mercator: Grid) -> None:
+    """Of rows that all lie in four places the cells of every zoom hold the same ones."""
+    rows = tuple(SampledRow((n % 2) * 9e6 + 1, (n // 2 % 2) * 9e6 + 1, 0.0, 1, True) for n in range(20_000))
+    found = estimates(Sample(rows, 400_000), mercator, TILE)
+    assert [each.zoom for each in found if each.band and each.band.zoom == each.zoom] == list(range(1, 23, 3))
+    for each in found:
+        assert each.band is not None and each.zoom <= each.band.zoom <= each.zoom + SHARED
+        assert (each.disk > 0) == (each.band.zoom == each.zoom)
+
+
+def test_each_zoom_simplifies_heavy_shapes_further(mercator: Grid) -> None:
+    rows = tuple(SampledRow((n % 2) * 9e6 + 1, (n // 2 % 2) * 9e6 + 1, 1e4, 500, False) for n in range(20_000))
+    found = estimates(Sample(rows, 400_000), mercator, TILE)
+    assert found and all(each.band is None or each.band.zoom == each.zoom for each in found)
 
 
 def test_no_tile_of_a_band_is_expected_to_hold_more_than_it_may(mercator: Grid) -> None:
@@ -82,8 +90,8 @@ def test_no_tile_of_a_band_is_expected_to_hold_more_than_it_may(mercator: Grid) 
 def test_what_competed_at_a_finer_zoom_competes_at_a_coarser_one(mercator: Grid) -> None:
     for sample in (Sample(houses(20_000), 2_000_000, table_bytes=50_000_000), Sample(points(20_000), 2_000_000)):
         made = bands(estimates(sample, mercator, TILE))
-        for zoom in sorted(made, reverse=True)[1:]:
-            assert made[zoom].small >= made[zoom + 1].small - 1e-6
+        for coarse, fine in pairwise(sorted(made)):
+            assert made[coarse].small >= made[fine].small - 1e-6
 
 
 def test_heavy_shapes_need_a_band_though_they_are_few(mercator: Grid) -> None:
@@ -122,7 +130,7 @@ def test_values_that_repeat_weigh_little() -> None:
 
 def test_a_large_table_gets_wider_cells_for_the_sake_of_disk(mercator: Grid) -> None:
     large = Sample(houses(20_000), 2_000_000, table_bytes=300_000_000)
-    disk, seconds = total(estimates(large, mercator, TILE))
+    disk, seconds = total(large, estimates(large, mercator, TILE))
     assert disk < 300_000_000 / 2 and seconds > 0
 
 
@@ -142,7 +150,7 @@ def test_other_grids_have_their_own_zooms_and_pixels() -> None:
 def test_negative_zooms_are_planned_too() -> None:
     grid = Grids().get("CDB1GlobalGrid")
     rows = tuple(SampledRow(10.5 + row.x / HALF / 3, 10.5 + row.y / HALF / 3, 0.0, 1, True) for row in points(20_000))
-    assert min(bands(estimates(Sample(rows, 10_000_000), grid, TILE)), default=0) == -10
+    assert min(each.zoom for each in estimates(Sample(rows, 10_000_000), grid, TILE) if each.band) == -10
 
 
 @pytest.mark.parametrize(("finer", "ratio", "least"), [(1, 0.5, 1), (4, 0.5, 2), (3, 0.5, 2), (16, 0.25, 4), (1, 0.1, 1)])

@@ -55,7 +55,7 @@ def test_the_database_s_plan_is_that_of_the_last_statement(crowds: str) -> None:
     for words in (
         "sampled, one feature of each cell of 8 pixels",
         "12000 rows meet the tile",
-        "WindowAgg",
+        "HashAggregate",
         "Execution Time",
     ):
         assert words in answer.stdout

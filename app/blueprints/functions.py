@@ -9,12 +9,14 @@ from flask import Blueprint, Response, request
 from ..documents import functions as documents
 from ..errors import NotFound
 from ..layers.bounds import Bounds
+from ..layers.composite import Composite
 from ..layers.layer import Layer
 from ..layers.relation import RelationLayer
 from ..layers.request import grid_for
 from ..layers.zooms import zooms
 from .access import backend, identity
 from .addresses import addresses
+from .members import described
 from .pages import document
 from .paths import refuse_encoded_slash
 
@@ -33,10 +35,11 @@ def functions() -> Response:
 def function(layer: str) -> Response:
     """One function."""
     refuse_encoded_slash(request.environ)
-    found = backend().catalog.layer(layer, identity())
-    if isinstance(found, RelationLayer):
+    backend().catalog.layer(layer, identity())  # a composite is no function
+    found, several = described(backend(), layer, dict(request.args.lists()), identity())
+    if isinstance(found, (RelationLayer, Composite)):
         raise NotFound(f"Layer {found.id} is no function.")
-    return document(_function(found, backend().catalog.extent(found)))
+    return document(_function(found, backend().catalog.extent(found)) | documents.overloads(several, addresses()))
 
 
 def _function(layer: Layer, found: Bounds | None) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from urllib.parse import unquote
 
 from ..backend import Backend
 from ..documents import extent
-from ..errors import NotFound
+from ..errors import BadParameter, NotFound
 from ..layers.bounds import Bounds
 from ..layers.composite import Composite
-from ..layers.function_overloads import with_overloads
+from ..layers.function_overloads import overloads_of, with_overloads
 from ..layers.geometry_choice import with_geometry
 from ..layers.grid import Grid
 from ..layers.identity import Identity
@@ -118,6 +118,26 @@ def named(backend: Backend, asked: str, identity: Identity) -> Layer | Composite
     """The one layer, or the named composite, that an id leads to; NotFound where there is none."""
     first = backend.catalog.members(asked, identity)[0]
     return first.layer if first.composite is None else first.composite
+
+
+def described(backend: Backend, asked: str, arguments: Arguments, identity: Identity) -> tuple[Layer | Composite, list[Layer]]:
+    """What an id leads to, for a document about it alone; and where it is the name of several functions, all of them.
+
+    Of those it is the one that the query string fits, as at a tile's address; where none does, the first.
+    """
+    found = named(backend, asked, identity)
+    if isinstance(found, Composite):
+        return found, []
+    member, catalog = Member(asked, found), backend.catalog.catalog
+    several = overloads_of(member, lambda layer: catalog().overloads(layer, identity))
+    if not several:
+        return found, []
+    grid = backend.grids.get(backend.settings.default_grid)
+    try:
+        [member] = with_overloads([member], arguments, grid, backend.settings, lambda _: several)
+    except BadParameter:
+        return found, several
+    return member.layer, several
 
 
 def layers_of(found: Layer | Composite, identity: Identity) -> list[Layer]:

@@ -6,6 +6,7 @@ from flask import Blueprint, Response, request
 
 from ..documents import ogc as documents
 from ..documents import ogc_tilesets
+from ..documents.functions import overloads
 from ..documents.ogc_links import JSON, SCHEMA, link
 from ..documents.query import without, written
 from ..documents.sheet import Sheet
@@ -19,7 +20,7 @@ from ..layers.layer import Layer
 from ..layers.manner import Manner
 from .access import backend, identity
 from .addresses import addresses
-from .members import extents_of, layers_of, members_at, named
+from .members import described, extents_of, layers_of, members_at, named
 from .pages import document
 from .paths import TileAddress, refuse_encoded_slash
 from .sheets import asked_sheet
@@ -51,8 +52,9 @@ def collections() -> Response:
 @blueprint.get("/collections/<layer>")
 def collection(layer: str) -> Response:
     """One layer, or composite, as a collection."""
-    found = _named(layer)
-    return document(_collection(found, _extent(found)))
+    refuse_encoded_slash(request.environ)
+    found, several = described(backend(), layer, dict(request.args.lists()), identity())
+    return document(_collection(found, _extent(found)) | overloads(several, addresses()))
 
 
 @blueprint.get("/collections/<layer>/queryables")

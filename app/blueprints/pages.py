@@ -23,7 +23,9 @@ def page(template: str, **values: Any) -> Response:
     """A page that may load and run only what this application serves, and nothing that stands in the page itself."""
     site = backend().settings.name
     response = Response(_TEMPLATES.get_template(template).render(top=top(), site=site, **values), mimetype="text/html")
-    response.headers["Content-Security-Policy"] = content_security_policy(backend().settings.public_url)
+    response.headers["Content-Security-Policy"] = content_security_policy(
+        backend().settings.public_url, backend().settings.events_url
+    )
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Cache-Control"] = "no-cache"
@@ -36,10 +38,10 @@ def prefers_html() -> bool:
     return request.accept_mimetypes.best_match(offered, "application/json") == "text/html"
 
 
-def content_security_policy(public_url: str | None) -> str:
-    """The policy (CSP Level 3). Pictures from `data:` are the icons of MapLibre's style sheet."""
-    parts = urlsplit(public_url or "")
-    tiles = f" {parts.scheme}://{parts.netloc}" if public_url else ""
+def content_security_policy(*addresses: str | None) -> str:
+    """The policy (CSP Level 3) of a page that asks at these addresses too. Pictures from `data:` are the icons of MapLibre's style sheet."""
+    parts = [urlsplit(address) for address in addresses if address is not None]
+    others = "".join(dict.fromkeys(f" {each.scheme}://{each.netloc}" for each in parts if each.netloc))
     return "; ".join(
         [
             "default-src 'none'",
@@ -47,7 +49,7 @@ def content_security_policy(public_url: str | None) -> str:
             "worker-src 'self'",
             "style-src 'self'",
             "img-src 'self' data:",
-            f"connect-src 'self'{tiles}",
+            f"connect-src 'self'{others}",
             "form-action 'self'",
             "base-uri 'none'",
             "frame-ancestors 'self'",

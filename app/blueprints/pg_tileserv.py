@@ -6,6 +6,7 @@ from flask import Blueprint, Response, request
 
 from ..backend import Backend
 from ..documents import pg_tileserv as documents
+from ..documents.functions import overloads
 from ..errors import NotFound
 from ..layers.composite import Composite
 from ..layers.identity import Identity
@@ -15,7 +16,7 @@ from ..layers.request import grid_for
 from ..layers.zooms import zooms
 from .access import backend, identity
 from .addresses import addresses
-from .members import are_sources, extents_of, named
+from .members import are_sources, described, extents_of
 from .pages import document
 from .paths import TileAddress, refuse_encoded_slash
 from .redirects import to_martins_tile
@@ -38,13 +39,14 @@ def detail(layer: str) -> Response:
     refuse_encoded_slash(request.environ)
     there, who = backend(), identity()
     _refuse_strays(there, layer, who)
-    found = named(there, layer, who)
+    found, several = described(there, layer, dict(request.args.lists()), who)
     box = extents_of(there, [found], who, waits=True)[found.id]
     if isinstance(found, Composite):
         return document(documents.composite_detail(found, asked_sheet(found.id), box, addresses()))
     grid = grid_for(there.grids, None, there.settings)
     range_ = zooms(found, grid, there.settings)
-    return document(documents.detail(found, who, box, grid, range_, there.settings, addresses()))
+    detailed = documents.detail(found, who, box, grid, range_, there.settings, addresses())
+    return document(detailed | overloads(several, addresses()))
 
 
 def _refuse_strays(there: Backend, layer: str, who: Identity) -> None:

@@ -12,6 +12,7 @@ from werkzeug.datastructures import Headers
 
 from .. import metrics
 from ..caching.entry import Entry
+from ..caching.tile_cache import Has
 from ..documents.addresses import layers_part
 from ..layers.how import How
 from ..settings import Settings
@@ -64,18 +65,22 @@ class TileResponse(Response):
         return self._sent
 
 
-def tile_response(entry: Entry, lifetime_s: int, asked: WSGIEnvironment, settings: Settings) -> Response:
-    """200 with the tile, 204 where it is empty, 304 where the client has it already."""
+def tile_response(
+    entry: Entry, lifetime_s: int, asked: WSGIEnvironment, settings: Settings, *, is_followed: bool = False
+) -> Response:
+    """200 with the tile, 204 where it is empty, 304 where the client has it already.
+
+    `is_followed`: changes make it old, not time. Then browsers ask each time, and shared caches after a moment.
+    """
     _count(entry)
-    gzip = entry.is_gzip and accepts_gzip(asked.get("HTTP_ACCEPT_ENCODING", ""))
-    tag = f'"{entry.etag}-gzip"' if gzip else f'"{entry.etag}"'
+    gzip, tag = _form(entry, asked)
     is_open = "*" in settings.cors_origins
     headers = [("Vary", "Accept-Encoding"), ("Flagstone-Tile", _said(entry)), *(_OPEN if is_open else ())]
     if entry.missing:
         # No validator and no place in any cache: the next one may have what is missing here.
         headers.append(("Cache-Control", "no-store"))
     else:
-        headers += [("ETag", tag), ("Cache-Control", _cache_control(entry, lifetime_s, settings))]
+        headers += [("ETag", tag), ("Cache-Control", _freshness(entry, lifetime_s, settings, is_followed=is_followed))]
         if matches(asked.get("HTTP_IF_NONE_MATCH"), tag):
             return TileResponse(304, headers, is_open=is_open)
     if not entry.body:
@@ -90,6 +95,18 @@ def tile_response(entry: Entry, lifetime_s: int, asked: WSGIEnvironment, setting
     return TileResponse(200, headers, body, is_open=is_open)
 
 
+def asked_for(asked: WSGIEnvironment) -> Has | None:
+    """Whether the client has a tile already; None where it says of none."""
+    if_none_match = asked.get("HTTP_IF_NONE_MATCH")
+    return None if if_none_match is None else lambda entry: matches(if_none_match, _form(entry, asked)[1])
+
+
+def _form(entry: Entry, asked: WSGIEnvironment) -> tuple[bool, str]:
+    """Whether the client gets the tile compressed, and the tag of it in that form."""
+    gzip = entry.is_gzip and accepts_gzip(asked.get("HTTP_ACCEPT_ENCODING", ""))
+    return gzip, f'"{entry.etag}-gzip"' if gzip else f'"{entry.etag}"'
+
+
 def _said(entry: Entry) -> str:
     """An item of RFC 9651: how much of what there is the tile shows, and which layers are missing, percent-encoded with commas between them."""
     word = entry.how.word
@@ -102,10 +119,25 @@ _COUNTED = {How.SAMPLED: metrics.TILES_SAMPLED, How.LIMITED: metrics.TILES_LIMIT
 def _count(entry: Entry) -> None:
     if entry.how in _COUNTED:
         _COUNTED[entry.how].inc()
-    elif entry.body:
+    elif entry.body or entry.is_head:
         metrics.TILES_WITH_DATA.inc()
     else:
         metrics.TILES_EMPTY.inc()
+
+
+def _freshness(entry: Entry, lifetime_s: int, settings: Settings, *, is_followed: bool) -> str:
+    stale_s = settings.cache_stale_s
+    if entry.is_stale:
+        # It has had its time: no cache on the way adds to it.
+        return _REVALIDATE
+    if is_followed:
+        # Never in the background: after a quiet night the first answer would be of any age. nginx goes by the last word.
+        allowed = f", stale-if-error={stale_s}" if stale_s else ""
+        return f"public, max-age=0, s-maxage={settings.http_followed_s_maxage_s}, must-revalidate{allowed}"
+    said = _cache_control(entry, lifetime_s, settings)
+    if not stale_s or said == _REVALIDATE:
+        return said
+    return f"{said}, stale-while-revalidate={stale_s}, stale-if-error={stale_s}"
 
 
 def _cache_control(entry: Entry, lifetime_s: int, settings: Settings) -> str:

@@ -16,7 +16,7 @@ from .access import backend, identity
 from .dataset import tileset
 from .members import layer_arguments, members_at
 from .paths import TileAddress, asked_grid, refuse_encoded_slash, tile_address
-from .tile_response import tile_response
+from .tile_response import asked_for, tile_response
 
 blueprint = Blueprint("tiles", __name__)
 
@@ -45,8 +45,8 @@ def answered(named: TileAddress, there: Backend) -> Response:
 def _answer(there: Backend, asked: Request, named: TileAddress) -> Response:
     source = _source(there, asked, named)
     tile = source.tile(named.tile)
-    entry = there.reader.tile(source, tile)
-    return tile_response(entry, source.seconds(tile.z), asked.environ, there.settings)
+    entry = there.reader.tile(source, tile, asked_for(asked.environ))
+    return tile_response(entry, source.seconds(tile.z), asked.environ, there.settings, is_followed=source.is_followed)
 
 
 def _source(there: Backend, asked: Request, named: TileAddress) -> Source:

@@ -60,7 +60,8 @@ def library(name: str) -> Response:
 
 def _map_page(layer: str) -> Response:
     library = all((_library_folder() / name).is_file() for name in _LIBRARY)
-    return page("viewer.html", **viewer(asked_sheet(layer), addresses(), library=library))
+    events_url = backend().settings.events_url
+    return page("viewer.html", **viewer(asked_sheet(layer), addresses(), library=library, events_url=events_url))
 
 
 def _refusal_page(error: FlagstoneError) -> Response:

@@ -15,6 +15,8 @@ _FORMAT = "t4"
 """Raised when the meaning of a key, or of what lies under it, changes: old entries are then never found."""
 _MOST = 170
 """Longest text that stays readable, in bytes: most tiles are small, and names have up to 63 characters, three bytes each once escaped."""
+_LONGEST_NAME = 100
+"""Longest name of a layer in a key whose other parts are hashed."""
 _SAFE = "*,+"
 """What stays as it is beside letters, digits and `_.-~`. None of the signs that divide a key: `: / & = ; !`."""
 _is_safe = re.compile(rf"[A-Za-z0-9_.~{re.escape(_SAFE)}-]*", re.ASCII).fullmatch
@@ -42,7 +44,11 @@ class LayerKey(NamedTuple):
             _escaped(self.database), _escaped(self.layer_id), _escaped(self.layer_digest), name, _escaped(self.grid),
             _who(self.identity), _pairs_text(self.parameters),
         ])  # fmt: skip
-        return f"{_FORMAT}:{text}" if len(text) <= _MOST else f"{_FORMAT}!{_hash(text)}"
+        if len(text) <= _MOST:
+            return f"{_FORMAT}:{text}"
+        # The layer's name stays where there is room, for who looks into the cache.
+        layer = _escaped(self.layer_id)
+        return f"{_FORMAT}!{layer if len(layer) <= _LONGEST_NAME else ''}:{_hash(text)}"
 
 
 def composite_prefix(prefixes: Sequence[str]) -> str:

@@ -14,6 +14,11 @@ T = TypeVar("T")
 
 _GRACE_S = 0.05
 """While a tile has been in the making for less than this, waiting for it takes no thread from anybody for long."""
+_MOMENT_S = 2.0
+"""A tile younger than this may be waited for by almost all threads."""
+_FAILED_S = 2.0
+"""So long after it took too long a tile is not tried again: everybody who waited would, one after the other."""
+_MOST_FAILED = 1000
 
 
 class _Flight:
@@ -32,13 +37,16 @@ class SingleFlight:
     """Computes equal keys once in this process.
 
     At most `max_waiting` threads wait for others, over all keys together: they are threads that answer nothing else,
-    and a slow tile that everybody wants must leave some for the other layers. Whoever comes above that number waits
-    only while the tile is younger than the grace, so that quick tiles are never refused, and then gets Unavailable.
+    and a slow tile that everybody wants must leave some for the other layers. Above that number, and up to
+    `for_a_moment`, threads wait only while the tile is younger than two seconds, and whoever comes above that number too
+    only while it is younger than the grace, so that quick tiles are never refused. Then they get Unavailable.
     `timeout_s` should be above all that a query may take; it ends waiting for one that never comes back.
     """
 
-    def __init__(self, *, max_waiting: int, timeout_s: float) -> None:
+    def __init__(self, *, max_waiting: int, timeout_s: float, for_a_moment: int = 0) -> None:
         self._max_waiting = max_waiting
+        self._for_a_moment = max(max_waiting, for_a_moment)
+        self._failed: dict[str, float] = {}
         self._timeout_s = timeout_s
         self._flights: dict[str, _Flight] = {}
         self._waiting = 0
@@ -53,6 +61,8 @@ class SingleFlight:
             flight = self._flights.get(key)
             leads = flight is None
             if flight is None:
+                if self._has_failed(key):
+                    raise Unavailable("This tile has just taken too long for another request.")
                 flight = self._flights[key] = _Flight()
         if leads:
             return self._lead(key, flight, make)
@@ -69,6 +79,8 @@ class SingleFlight:
             flight.value = value = make()
         except Exception as error:
             flight.error = error
+            if isinstance(error, TileTimeout):
+                self._remember(key)
             raise
         except BaseException:
             # The process or the thread is told to end; that order is not for those who wait.
@@ -81,13 +93,33 @@ class SingleFlight:
             flight.landed.set()
         return value
 
+    def _has_failed(self, key: str) -> bool:
+        until = self._failed.get(key)
+        if until is None:
+            return False
+        if time.monotonic() < until:
+            return True
+        del self._failed[key]
+        return False
+
+    def _remember(self, key: str) -> None:
+        with self._lock:
+            if len(self._failed) >= _MOST_FAILED:
+                self._failed.clear()
+            self._failed[key] = time.monotonic() + _FAILED_S
+
     def _wait(self, flight: _Flight, latest: float | None) -> None:
         with self._lock:
-            seated = self._waiting < self._max_waiting
+            longest = (
+                self._timeout_s if self._waiting < self._max_waiting
+                else _MOMENT_S if self._waiting < self._for_a_moment
+                else _GRACE_S
+            )  # fmt: skip
+            seated = longest > _GRACE_S
             if seated:
                 self._waiting += 1
         try:
-            until = flight.started + (self._timeout_s if seated else _GRACE_S)
+            until = flight.started + longest
             if latest is not None:
                 until = min(until, latest)
             landed = flight.landed.wait(max(0.0, until - time.monotonic()))
@@ -97,6 +129,6 @@ class SingleFlight:
                     self._waiting -= 1
         if landed:
             return
-        if seated:
+        if longest == self._timeout_s:
             raise TileTimeout("Another request's query for the same tile took too long.")
         raise Unavailable("Many requests wait for this tile already.")

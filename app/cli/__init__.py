@@ -1,10 +1,13 @@
-"""Commands: `flask catalog | tiles | overviews | config | sample`. Each works without gunicorn."""
+"""Commands: `flask catalog | tiles | changes | overviews | config | sample`. Each works without gunicorn."""
 
 from __future__ import annotations
 
 from flask import Flask
 
+from .cache import group as cache
 from .catalog import group as catalog
+from .changes import group as changes
+from .changes_serve import serve
 from .config import group as config
 from .install import install
 from .overview_build import build
@@ -20,8 +23,9 @@ from .tiles import group as tiles
 def init_app(app: Flask) -> None:
     """Add every group of commands."""
     catalog.add_command(install)
+    changes.add_command(serve)
     tiles.add_command(explain_tile)
     for command in (plan, build, refresh, show, drop):
         overviews.add_command(command)
-    for group in (catalog, config, overviews, sample, tiles):
+    for group in (cache, catalog, changes, config, overviews, sample, tiles):
         app.cli.add_command(group)

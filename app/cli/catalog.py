@@ -115,8 +115,7 @@ def _layer(there: Backend, asked: str) -> Layer:
     try:
         return there.catalog.layer(asked, ANONYMOUS)
     except NotFound:
-        others = (layer for layer in there.catalog.catalog().layers if layer.id == asked)
-        found = next(others, None)
+        found = there.catalog.catalog().called(asked)
         if found is None:
             raise
         return found

@@ -15,11 +15,13 @@ from rich.progress import Progress, TaskID
 from ..backend import Backend
 from ..errors import ConfigurationError, FlagstoneError, OverviewError
 from ..layers.grid import Grid
+from ..layers.overview import named, with_filters
 from ..layers.relation import RelationLayer
 from ..repository import statistics_samples
 from ..repository.overviews import build as repository
 from ..repository.overviews import registry, sampling, status
-from ..repository.overviews.build import Plan, administering
+from ..repository.overviews.administering import Report, administering
+from ..repository.overviews.build import Plan
 from ..repository.overviews.build_faults import explained as database_explained
 from ..repository.overviews.status import OverviewStatus
 from ..repository.overviews.target import target
@@ -34,13 +36,14 @@ from .tables import FORMAT
 class _Outcome:
     """What became of one layer: `done` is built, kept, unneeded, impossible or failed."""
 
-    layer: str
+    layer: RelationLayer
     done: str
     said: str
     built: OverviewStatus | None = None
 
     def document(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"layer": self.layer, "outcome": self.done, "said": self.said}
+        chosen = self.layer.options.overview_filter
+        found: dict[str, Any] = {"layer": self.layer.id, "filter": None if chosen is None else chosen.text, "outcome": self.done, "said": self.said}
         if self.built is not None:
             found["overview"] = self.built.id
             found["bytes"] = self.built.bytes
@@ -64,7 +67,7 @@ def build(layers: tuple[str, ...], every: bool, grid: str | None, jobs: int, aga
     """
     with served() as there, bars() as shown:
         matrix_set = chosen_grid(there, grid)
-        chosen = chosen_layers(there, layers, every=every)
+        chosen = [each for layer in chosen_layers(there, layers, every=every) for each in with_filters(layer)]
         outcomes = _all(there, chosen, matrix_set, jobs, again=again, shown=shown, every=every, live=form == "table")
         interval = there.settings.catalog_interval_s
     if form == "json":
@@ -101,7 +104,7 @@ def _all(
         raise
     finally:
         executor.shutdown(cancel_futures=True)
-    return sorted(outcomes, key=lambda outcome: outcome.layer)
+    return sorted(outcomes, key=lambda outcome: named(outcome.layer))
 
 
 class _Work:
@@ -124,14 +127,14 @@ class _Work:
 
     def outcome(self, layer: RelationLayer) -> _Outcome:
         """Build one layer; what Flagstone can explain is the outcome."""
-        task = self._shown.add_task(f"{layer.id}: sample", total=None)
+        task = self._shown.add_task(f"{named(layer)}: sample", total=None)
         try:
             with database_explained(f"The overview of {layer.id}", layer):
-                return self._outcome(layer, lambda what, done, steps: self._reported(task, f"{layer.id}: {what}", done, steps))
+                return self._outcome(layer, lambda what, done, steps: self._reported(task, f"{named(layer)}: {what}", done, steps))
         except ConfigurationError as error:
-            return _Outcome(layer.id, "impossible" if self._every else "failed", str(error))
+            return _Outcome(layer, "impossible" if self._every else "failed", str(error))
         except FlagstoneError as error:
-            return _Outcome(layer.id, "failed", explained(error, self._there.settings))
+            return _Outcome(layer, "failed", explained(error, self._there.settings))
         finally:
             self._shown.remove_task(task)
 
@@ -140,27 +143,27 @@ class _Work:
             raise OverviewError("The build was interrupted; the same command goes on from there.")
         self._shown.update(task, description=what, completed=done, total=steps)
 
-    def _outcome(self, layer: RelationLayer, report: repository.Report) -> _Outcome:
+    def _outcome(self, layer: RelationLayer, report: Report) -> _Outcome:
         settings, catalog = self._there.settings, self._there.catalog.catalog()
         found = target(self._there.pool, layer, self._grid, catalog.postgis)
         with administering(settings) as connection:
             self._cancels.append(connection.cancel_safe)
             try:
                 if not self._again and registry.whole(connection, layer, self._grid.key) is not None:
-                    return _Outcome(layer.id, "kept", f"{layer.id} has a whole overview in {self._grid.id} that fits it; --again builds it anew.")
+                    return _Outcome(layer, "kept", f"{named(layer)} has a whole overview in {self._grid.id} that fits it; --again builds it anew.")
                 left = None if self._again else registry.unfinished(connection, layer, self._grid.key)
                 if left is not None:
                     plan = Plan.parse(left.document["plan"])
                 else:
                     planned = sampling.plan(connection, found, allowance(request_of(found, settings)))
                     if not planned.is_needed:
-                        return _Outcome(layer.id, "unneeded", f"{layer.id} needs no overview: `flask overviews plan` says why.")
+                        return _Outcome(layer, "unneeded", f"{named(layer)} needs no overview: `flask overviews plan` says why.")
                     plan = planned.plan
                 number = repository.build(connection, found, plan, catalog.login, report, settings, again=self._again)
                 if left is None:
                     statistics_samples.keep(connection, found, planned.sample)
                 [built] = [each for each in status.read(connection) if each.id == number]
-                return _Outcome(layer.id, "built", _said(layer, self._grid, built), built)
+                return _Outcome(layer, "built", _said(layer, self._grid, built), built)
             finally:
                 self._cancels.remove(connection.cancel_safe)
 
@@ -171,8 +174,8 @@ def _said(layer: RelationLayer, grid: Grid, built: OverviewStatus) -> str:
     parts = [f"zooms {min(zooms)} to {max(zooms)}, {sum(each.rows for each in bands):,} rows"] if zooms else []
     parts += [f"{each.rows:,} pieces for the zooms above" for each in built.tables if each.kind == "pieces"]
     heavy = [each for each in bands if each.measured.get("fits") is False]
-    said = f"{layer.id} has its overview in {grid.id}: {'; '.join(parts)}; {size(built.bytes)} on disk."
+    said = f"{named(layer)} has its overview in {grid.id}: {'; '.join(parts)}; {size(built.bytes)} on disk."
     if heavy:
-        named = ", ".join(str(each.zoom) for each in heavy)
-        said += f" At zoom {named} the fullest tile holds more than it may even with the widest cells: there tiles are thinned when they are asked for."
+        zooms_said = ", ".join(str(each.zoom) for each in heavy)
+        said += f" At zoom {zooms_said} the fullest tile holds more than it may even with the widest cells: there tiles are thinned when they are asked for."
     return said

@@ -10,11 +10,12 @@ from flask.cli import with_appcontext
 
 from ..errors import FlagstoneError
 from ..layers import overview_plan
+from ..layers.overview import named, with_filters
 from ..layers.overview_plan import Allowance, Estimate
 from ..layers.relation import RelationLayer
 from ..layers.request import LayerRequest
-from ..repository.overviews import sampling
-from ..repository.overviews.build import administering
+from ..repository.overviews import merging, sampling
+from ..repository.overviews.administering import administering
 from ..repository.overviews.build_faults import explained as database_explained
 from ..repository.overviews.target import target
 from ..repository.overviews.weighing import request_of
@@ -36,17 +37,18 @@ def plan(layers: tuple[str, ...], every: bool, grid: str | None, form: str) -> N
     an overview and with it, and what that takes on disk. Nothing is changed."""
     with served() as there, progress() as report:
         matrix_set = chosen_grid(there, grid)
-        chosen = chosen_layers(there, layers, every=every)
+        chosen = [each for layer in chosen_layers(there, layers, every=every) for each in with_filters(layer)]
         documents: list[dict[str, Any]] = []
         with administering(there.settings) as connection:
             for place, layer in enumerate(chosen):
-                report(layer.id, place, len(chosen))
+                report(named(layer), place, len(chosen))
                 try:
                     found = target(there.pool, layer, matrix_set, there.catalog.postgis)
                     request = request_of(found, there.settings)
                     with database_explained(f"The plan of {layer.id}", layer):
                         planned = sampling.plan(connection, found, allowance(request))
-                    documents.append(_document(layer, request, planned))
+                        saved = merging.saved(connection, found, request, planned.sample, next(iter(planned.plan.bands), None))
+                    documents.append(_document(layer, request, planned) | ({} if saved is None else {"merging": saved.document()}))
                 except FlagstoneError as error:
                     if not every:
                         raise click.ClickException(explained(error, there.settings)) from error
@@ -66,10 +68,11 @@ def allowance(request: LayerRequest) -> Allowance:
 
 
 def _document(layer: RelationLayer, request: LayerRequest, planned: sampling.Planned) -> dict[str, Any]:
-    sample = planned.sample
-    disk, seconds = overview_plan.total(planned.expected)
+    sample, chosen = planned.sample, layer.options.overview_filter
+    disk, seconds = overview_plan.total(sample, planned.expected)
     return {
         "layer": layer.id,
+        "filter": None if chosen is None else chosen.text,
         "grid": request.grid.id,
         "is_needed": planned.is_needed,
         "rows": sample.table_rows,
@@ -94,7 +97,7 @@ def _zoom(each: Estimate) -> dict[str, Any]:
     band = None
     if each.band is not None:
         band = {
-            "rows": each.rows, "cell_pixels": each.band.cell_pixels, "small_pixels": each.band.small_pixels,
+            "zoom": each.band.zoom, "rows": each.rows, "cell_pixels": each.band.cell_pixels, "small_pixels": each.band.small_pixels,
             "features": each.band_features, "tile_bytes": each.band_bytes, "disk_bytes": each.disk, "seconds": round(each.seconds, 2),
         }  # fmt: skip
     return {
@@ -111,7 +114,8 @@ def _print(document: dict[str, Any]) -> None:
     of_rows = f"{document['rows']:,} rows" if document["rows"] == document["sampled_rows"] else (
         f"about {document['rows']:,} rows, of which {document['sampled_rows']:,} were looked at"
     )  # fmt: skip
-    click.echo(f"{document['layer']} in {document['grid']}: {of_rows}, {table} on disk")
+    where = f" where {document['filter']}" if document["filter"] else ""
+    click.echo(f"{document['layer']}{where} in {document['grid']}: {of_rows}, {table} on disk")
     if not document["is_needed"]:
         zoom = document["zooms"][0]
         click.echo(
@@ -129,6 +133,12 @@ def _print(document: dict[str, Any]) -> None:
         else "No polygon is heavy enough to be stored in pieces."
     )
     click.echo(f"The build takes about {document['seconds']:,.0f} seconds.")
+    if "merging" in document:
+        saved = document["merging"]
+        click.echo(
+            f"Lines are merged by {', '.join(saved['columns'])}: of {saved['lines']:,} lines of the fullest tile of zoom {saved['zoom']}"
+            f" {saved['merged']:,} are left. The figures above are without that."
+        )
     if document["heavy_attributes"]:
         named = ", ".join(f"{each['name']} ({each['mean_bytes']:,.0f} bytes on average)" for each in document["heavy_attributes"])
         click.echo(
@@ -142,7 +152,7 @@ def _row(zoom: dict[str, Any]) -> list[str]:
     seen = [str(zoom["zoom"]), ", ".join(zoom["why"]), f"{zoom['features']:,}", f"{zoom['vertices']:,}", size(zoom["tile_bytes"])]
     if band is None:
         return [*seen, "the table itself", "", "", "", "", ""]
-    return [
-        *seen, f"{band['rows']:,}", f"{band['cell_pixels']} px", f"{band['features']:,}", size(band["tile_bytes"]),
-        size(band["disk_bytes"]), f"{band['seconds']:,.1f}",
-    ]  # fmt: skip
+    shown = [*seen, f"{band['rows']:,}", f"{band['cell_pixels']} px", f"{band['features']:,}", size(band["tile_bytes"])]
+    if not band["disk_bytes"]:
+        return [*shown, f"that of zoom {band['zoom']}", ""]
+    return [*shown, size(band["disk_bytes"]), f"{band['seconds']:,.1f}"]

@@ -9,11 +9,11 @@ import click
 from flask.cli import with_appcontext
 
 from ..backend import Backend
-from ..errors import FlagstoneError
+from ..errors import ConfigurationError, FlagstoneError
 from ..layers.relation import RelationLayer
 from ..repository.catalog import Catalog
 from ..repository.overviews import registry, status
-from ..repository.overviews.build import administering
+from ..repository.overviews.administering import administering
 from ..repository.overviews.build_faults import explained as database_explained
 from ..repository.overviews.status import Account, OverviewStatus
 from ..repository.overviews.target import target
@@ -40,8 +40,13 @@ def show(layer: str | None, form: str) -> None:
             found = [each for each in status.read(connection) if wanted is None or _is_of(each, wanted)]
             accounts: dict[int, Account | None] = {}
             for each in found:
-                if wanted is not None and each.grid in there.grids:
-                    of = target(there.pool, wanted, there.grids.get(each.grid), catalog.postgis)
+                built_of = each.built_of([wanted]) if wanted is not None else None
+                if built_of is not None and each.grid in there.grids:
+                    try:
+                        of = target(there.pool, built_of, there.grids.get(each.grid), catalog.postgis)
+                    except ConfigurationError:
+                        # It can have none any more. Its state says why it is not served.
+                        continue
                     accounts[each.id] = status.account(connection, of, each)
     documents = [_document(each, catalog, accounts.get(each.id)) for each in found]
     if form == "json":
@@ -65,10 +70,16 @@ def _name(each: OverviewStatus, catalog: Catalog) -> str:
     return layer.id if layer is not None else f"{each.schema_name}.{each.table_name}"
 
 
+def _lost_its_filter(each: OverviewStatus, catalog: Catalog) -> bool:
+    return each.filter is not None and each.built_of(catalog.relations) is None
+
+
 def _state(each: OverviewStatus, catalog: Catalog) -> str:
     fault = catalog.overview_faults.get(each.id)
     if each.is_unused:
         return "not served: its table is gone; `flask overviews drop --unused` removes it"
+    if _lost_its_filter(each, catalog):
+        return "not served: its filter is configured no more; `flask overviews drop --unused` removes it"
     if any(table.bytes is None for table in each.tables):
         return "not whole: a table of it was dropped; `flask overviews build` makes it again"
     if fault is not None:
@@ -80,6 +91,7 @@ def _document(each: OverviewStatus, catalog: Catalog, account: Account | None) -
     document: dict[str, Any] = {
         "overview": each.id,
         "layer": _name(each, catalog),
+        "filter": each.filter,
         "grid": each.grid,
         "state": _state(each, catalog),
         "is_whole": each.complete,
@@ -97,18 +109,22 @@ def _document(each: OverviewStatus, catalog: Catalog, account: Account | None) -
     return document
 
 
+def _where(document: dict[str, Any]) -> str:
+    return f"{document['layer']} where {document['filter']}" if document["filter"] else str(document["layer"])
+
+
 def _line(document: dict[str, Any]) -> list[str]:
     bands = [table for table in document["tables"] if table["kind"] == "band"]
     zooms = [table["zoom"] for table in bands]
     return [
-        document["layer"], document["grid"], f"{min(zooms)}-{max(zooms)}" if zooms else "",
+        _where(document), document["grid"], f"{min(zooms)}-{max(zooms)}" if zooms else "",
         f"{sum(table['rows'] for table in document['tables']):,}", size(document["bytes"]), document["built"],
         document["refreshed"] or "", document["state"],
     ]  # fmt: skip
 
 
 def _print(document: dict[str, Any]) -> None:
-    click.echo(f"{document['layer']} in {document['grid']}: {document['state']}.")
+    click.echo(f"{_where(document)} in {document['grid']}: {document['state']}.")
     click.echo(f"Built {document['built']}" + (f", refreshed {document['refreshed']}" if document["refreshed"] else "") + ".")
     rows = []
     for table in document["tables"]:
@@ -135,7 +151,7 @@ def _print(document: dict[str, Any]) -> None:
 @click.command("drop")
 @click.argument("layers", nargs=-1, metavar="LAYER...")
 @click.option("--all", "every", is_flag=True, help="Every overview of the database.")
-@click.option("--unused", is_flag=True, help="Those whose layer's table is gone.")
+@click.option("--unused", is_flag=True, help="Those whose layer's table is gone, or whose filter is configured no more.")
 @with_appcontext
 def drop(layers: tuple[str, ...], every: bool, unused: bool) -> None:
     """Drop the overviews of LAYER, in all grids. Tiles are made of its own table then."""
@@ -159,7 +175,7 @@ def _drop(there: Backend, layers: tuple[str, ...], *, unused: bool) -> None:
             ids = {name if layer is None else layer.id for name, layer in known.items()}
             found = [each for each in found if _name(each, catalog) in ids]
         if unused:
-            found = [each for each in found if each.is_unused]
+            found = [each for each in found if each.is_unused or _lost_its_filter(each, catalog)]
         for each in found:
             with connection.transaction():
                 registry.drop(connection, each.id)

@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ..backend import Backend
-from ..errors import FlagstoneError, NotFound
+from ..errors import ConfigurationError, FlagstoneError, NotFound
 from ..layers.grid import Grid
 from ..layers.identity import ANONYMOUS
 from ..layers.relation import RelationLayer
 from ..layers.request import grid_for
 from ..repository.catalog import relation
-from ..repository.overviews.build import Report
+from ..repository.overviews.administering import Report
 from ..settings import Settings
 from .session import sentence
 
@@ -54,8 +54,13 @@ def chosen_layers(there: Backend, asked: Sequence[str], *, every: bool) -> list[
     found: list[RelationLayer] = []
     for name in asked:
         # Nobody but who runs Flagstone asks here: a layer that only a role may read is one too.
-        by_id = next((layer for layer in catalog.relations if layer.id == name), None)
-        layer = by_id or relation(catalog.layer(name, ANONYMOUS))
+        try:
+            layer = relation(catalog.find(name, ANONYMOUS) or catalog.called(name) or catalog.layer(name, ANONYMOUS))
+        except NotFound:
+            reason = next((each.reason for each in catalog.rejected if name in (each.name, f"{each.schema}.{each.name}")), None)
+            if reason is None:
+                raise
+            raise ConfigurationError(f"{name} is no layer: {reason}") from None
         if layer not in found:
             found.append(layer)
     return found

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import click
 from flask.cli import with_appcontext
+from rich.progress import Progress, TaskID
 
 from ..backend import Backend
-from ..errors import FlagstoneError
+from ..errors import FlagstoneError, OverviewError
+from ..layers.overview import named, variant, with_filters
 from ..layers.relation import RelationLayer
 from ..repository.overviews import registry, sampling, status
-from ..repository.overviews.build import Admin, Plan, Report, administering, build
+from ..repository.overviews.administering import Admin, Report, administering
+from ..repository.overviews.build import Plan, build
 from ..repository.overviews.build_faults import explained as database_explained
 from ..repository.overviews.refresh import Refreshed
 from ..repository.overviews.refresh import refresh as refreshed
@@ -22,7 +26,7 @@ from ..repository.overviews.status import OverviewStatus
 from ..repository.overviews.target import Target, target
 from ..repository.overviews.weighing import request_of
 from .overview_plan import allowance
-from .overviews import GRID, LAYERS, chosen_grid, chosen_layers, explained, progress
+from .overviews import GRID, LAYERS, bars, chosen_grid, chosen_layers, explained
 from .session import served
 from .tables import FORMAT
 
@@ -36,11 +40,13 @@ class _Outcome:
     done: str
     said: str
     refreshed: Refreshed | None = None
+    filter: str | None = None
 
     def document(self) -> dict[str, Any]:
         found: dict[str, Any] = {
             "layer": self.layer,
             "grid": self.grid,
+            "filter": self.filter,
             "outcome": self.done,
             "said": self.said,
         }
@@ -51,26 +57,33 @@ class _Outcome:
 @LAYERS
 @click.option("--all", "every", is_flag=True, help="Every overview that there is.")
 @GRID
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Layers at a time, each on a connection of its own.",
+)
 @click.option("--quiet", is_flag=True, help="Say only what failed: for cron.")
 @FORMAT
 @with_appcontext
-def refresh(layers: tuple[str, ...], every: bool, grid: str | None, quiet: bool, form: str) -> None:
+def refresh(
+    layers: tuple[str, ...], every: bool, grid: str | None, jobs: int, quiet: bool, form: str
+) -> None:
     """Bring the overviews of LAYER to what its rows are now: rows that changed, and the cells that they touch.
 
     Without --grid those of every tile matrix set. Where too much changed the overview is built anew. Grants are those of
     the layer's table again. Exit code 1 where one of them failed.
     """
-    with served() as there, progress() as report:
+    with served() as there, bars() as shown:
         only = None if grid is None else chosen_grid(there, grid).id
-        with administering(there.settings) as connection:
-            with database_explained("The list of overviews"):
-                known = status.read(connection)
-            if every and not layers:
-                outcomes = _all(there, connection, known, only, report)
-            else:
-                outcomes = _named(
-                    there, connection, known, chosen_layers(there, layers, every=every), only, report
-                )
+        with administering(there.settings) as connection, database_explained("The list of overviews"):
+            known = status.read(connection)
+        if every and not layers:
+            found = _all(there, known, only)
+        else:
+            found = _named(known, chosen_layers(there, layers, every=every), only)
+        outcomes = _refreshed(there, found, jobs, shown)
     if form == "json":
         click.echo(json.dumps([outcome.document() for outcome in outcomes], indent=2, ensure_ascii=False))
     else:
@@ -83,64 +96,133 @@ def refresh(layers: tuple[str, ...], every: bool, grid: str | None, quiet: bool,
         raise click.exceptions.Exit(1)
 
 
-def _all(
-    there: Backend, connection: Admin, known: Sequence[OverviewStatus], only: str | None, report: Report
-) -> list[_Outcome]:  # fmt: skip
+@dataclass(frozen=True)
+class _Asked:
+    """One overview to refresh."""
+
+    layer: RelationLayer
+    grid: str
+
+
+def _all(there: Backend, known: Sequence[OverviewStatus], only: str | None) -> list[_Asked | _Outcome]:
     relations = there.catalog.catalog().relations
-    outcomes: list[_Outcome] = []
-    seen: set[tuple[int, str, str]] = set()
+    found: list[_Asked | _Outcome] = []
+    seen: set[tuple[int, str, str, str]] = set()
     for each in known:
-        place = (each.relation, each.geometry_column, each.grid)
+        place = (each.relation, each.geometry_column, each.grid, each.document.get("variant", ""))
         if place in seen or only not in (None, each.grid):
             continue
         seen.add(place)
-        layer = next((layer for layer in relations if (layer.oid, layer.geometry.name) == place[:2]), None)
-        if layer is None:
-            name = f"{each.schema_name}.{each.table_name}"
-            said = f"{name} is gone, or no layer any more; `flask overviews drop --unused` removes what is left of its overview."
-            outcomes.append(_Outcome(name, each.grid, "gone", said))
+        layer = each.built_of(relations)
+        if layer is not None:
+            found.append(_Asked(layer, each.grid))
+            continue
+        name = f"{each.schema_name}.{each.table_name}"
+        if any((layer.oid, layer.geometry.name) == place[:2] for layer in relations):
+            why = f"The filter {each.filter} of {name} is configured no more"
         else:
-            outcomes.append(_outcome(there, connection, layer, each.grid, report))
-    return outcomes
+            why = f"{name} is gone, or no layer any more"
+        said = f"{why}; `flask overviews drop --unused` removes what is left of its overview."
+        found.append(_Outcome(name, each.grid, "gone", said, filter=each.filter))
+    return found
 
 
 def _named(
-    there: Backend, connection: Admin, known: Sequence[OverviewStatus], layers: Sequence[RelationLayer], only: str | None,
-    report: Report,
-) -> list[_Outcome]:  # fmt: skip
-    outcomes: list[_Outcome] = []
-    for layer in layers:
+    known: Sequence[OverviewStatus], layers: Sequence[RelationLayer], only: str | None
+) -> list[_Asked | _Outcome]:
+    found: list[_Asked | _Outcome] = []
+    for layer in (each for asked in layers for each in with_filters(asked)):
+        place = (layer.oid, layer.geometry.name, variant(layer))
         grids = sorted(
             {
                 each.grid
                 for each in known
-                if (each.relation, each.geometry_column) == (layer.oid, layer.geometry.name)
+                if (each.relation, each.geometry_column, each.document.get("variant", "")) == place
             }
         )
         chosen = [grid for grid in grids if only in (None, grid)]
         if not chosen:
             where = "" if only is None else f" in {only}"
-            said = f"Layer {layer.id} has no overview{where}. `flask overviews build {layer.id}` makes one."
-            outcomes.append(_Outcome(layer.id, only or "", "failed", said))
-        outcomes += [_outcome(there, connection, layer, grid, report) for grid in chosen]
-    return outcomes
+            said = (
+                f"Layer {named(layer)} has no overview{where}. `flask overviews build {layer.id}` makes one."
+            )
+            found.append(_Outcome(layer.id, only or "", "failed", said, filter=_filter(layer)))
+        found += [_Asked(layer, grid) for grid in chosen]
+    return found
 
 
-def _outcome(there: Backend, connection: Admin, layer: RelationLayer, grid: str, report: Report) -> _Outcome:
-    """Refresh one overview; what Flagstone can explain is the outcome."""
+def _filter(layer: RelationLayer) -> str | None:
+    chosen = layer.options.overview_filter
+    return None if chosen is None else chosen.text
+
+
+def _refreshed(
+    there: Backend, found: Sequence[_Asked | _Outcome], jobs: int, shown: Progress
+) -> list[_Outcome]:
+    """The outcome of each, in the same order."""
+    there.catalog.postgis  # noqa: B018 - asked once, before threads ask
+    work = _Work(there, shown)
+    executor = ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="flagstone-overview")
     try:
-        found = target(there.pool, layer, there.grids.get(grid), there.catalog.catalog().postgis)
+        futures = [
+            each if isinstance(each, _Outcome) else executor.submit(work.outcome, each) for each in found
+        ]
+        return [each if isinstance(each, _Outcome) else each.result() for each in futures]
+    except BaseException:
+        # Ctrl-C: what runs in the database must not go on without anybody.
+        work.cancel()
+        raise
+    finally:
+        executor.shutdown(cancel_futures=True)
 
-        def rebuild(plan: Plan) -> None:
-            _rebuild(there, connection, found, plan, report)
 
-        done = refreshed(
-            connection, found, rebuild, lambda what, step, steps: report(f"{layer.id}: {what}", step, steps)
+class _Work:
+    """One overview after the other, each thread on a connection of its own."""
+
+    def __init__(self, there: Backend, shown: Progress) -> None:
+        self._there = there
+        self._shown = shown
+        self._cancels: list[Callable[[], None]] = []
+        self._stopped = False
+
+    def cancel(self) -> None:
+        """End every statement that runs, and begin no other."""
+        self._stopped = True
+        for cancel in list(self._cancels):
+            cancel()
+
+    def outcome(self, asked: _Asked) -> _Outcome:
+        """Refresh one overview; what Flagstone can explain is the outcome."""
+        layer, there = asked.layer, self._there
+        task = self._shown.add_task(f"{named(layer)}: connecting", total=None)
+        try:
+            found = target(there.pool, layer, there.grids.get(asked.grid), there.catalog.catalog().postgis)
+            with administering(there.settings) as connection:
+                self._cancels.append(connection.cancel_safe)
+                try:
+                    done = self._done(connection, found, task)
+                finally:
+                    self._cancels.remove(connection.cancel_safe)
+        except FlagstoneError as error:
+            return _Outcome(
+                layer.id, asked.grid, "failed", explained(error, there.settings), filter=_filter(layer)
+            )
+        finally:
+            self._shown.remove_task(task)
+        kind = "rebuilt" if done.rebuilt else "refreshed" if done.rows else "fresh"
+        return _Outcome(layer.id, asked.grid, kind, _said(layer, done), done, _filter(layer))
+
+    def _done(self, connection: Admin, found: Target, task: TaskID) -> Refreshed:
+        def report(what: str, step: int, steps: int) -> None:
+            if self._stopped:
+                raise OverviewError(
+                    "The refresh was interrupted. Nothing is lost: the next one does what it did not."
+                )
+            self._shown.update(task, description=f"{named(found.layer)}: {what}", completed=step, total=steps)
+
+        return refreshed(
+            connection, found, lambda plan: _rebuild(self._there, connection, found, plan, report), report
         )
-    except FlagstoneError as error:
-        return _Outcome(layer.id, grid, "failed", explained(error, there.settings))
-    kind = "rebuilt" if done.rebuilt else "refreshed" if done.rows else "fresh"
-    return _Outcome(layer.id, grid, kind, _said(done), done)
 
 
 def _rebuild(there: Backend, connection: Admin, found: Target, before: Plan, report: Report) -> None:
@@ -155,8 +237,8 @@ def _rebuild(there: Backend, connection: Admin, found: Target, before: Plan, rep
     build(connection, found, plan, there.catalog.catalog().login, report, there.settings)
 
 
-def _said(done: Refreshed) -> str:
-    what = f"{done.layer} in {done.grid}"
+def _said(layer: RelationLayer, done: Refreshed) -> str:
+    what = f"{named(layer)} in {done.grid}"
     if done.rebuilt:
         return f"{what} was built anew in {done.seconds:.1f} seconds: {done.rebuilt}."
     if not done.rows:

@@ -42,6 +42,9 @@ class Addresses:
     def table(self, layer_id: str) -> str:
         return f"{self.root}/table/{layers_part([layer_id])}.json"
 
+    def function(self, layer_id: str) -> str:
+        return f"{self.root}/function/{layers_part([layer_id])}.json"
+
     def pg_tileserv_tiles(self, ids: Sequence[str], query: str = "") -> str:
         return f"{self.root}/{layers_part(ids)}/{ZXY}.pbf{_question(query)}"
 

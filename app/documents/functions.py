@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..layers.bounds import Bounds
@@ -43,6 +44,15 @@ def function(
         "viewer": addresses.viewer([layer.id]),
     }
     return {name: value for name, value in document.items() if value is not None}
+
+
+def overloads(layers: Sequence[Layer], addresses: Addresses) -> dict[str, list[dict[str, Any]]]:
+    """The functions that share a name without types, as a member of the document of one of them; nothing where it is alone."""
+    if len(layers) < 2:
+        return {}
+    return {"overloads": [
+        {"id": layer.id, "arguments": arguments(layer), "function": addresses.function(layer.id)} for layer in layers
+    ]}  # fmt: skip
 
 
 def _call(layer: Layer) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .addresses import Addresses
+from .addresses import Addresses, layers_part
 from .functions import inside
 from .query import without
 from .sheet import Sheet
@@ -14,8 +14,10 @@ DRAWN_GRID = "WebMercatorQuad"
 """The grid that MapLibre draws by itself; others it draws only with a projection library beside it."""
 
 
-def viewer(sheet: Sheet, addresses: Addresses, *, library: bool) -> dict[str, Any]:
-    """The values of the page's template. `library` says whether MapLibre is there to be served."""
+def viewer(sheet: Sheet, addresses: Addresses, *, library: bool, events_url: str | None = None) -> dict[str, Any]:
+    """The values of the page's template. `library` says whether MapLibre is there to be served, `events_url` where
+    changes are told.
+    """
     elsewhere = without(sheet.query, {"tilematrixsetid"})
     return {
         "title": ", ".join(sheet.ids),
@@ -32,5 +34,6 @@ def viewer(sheet: Sheet, addresses: Addresses, *, library: bool) -> dict[str, An
         "facts": {
             "tilejson": addresses.tilejson(sheet.ids, sheet.query),
             "style": addresses.style(sheet.ids, sheet.query),
+            "events": None if events_url is None else f"{events_url}?layers={layers_part(sheet.ids)}",
         },
     }

@@ -6,7 +6,20 @@ from dataclasses import dataclass, replace
 
 from .crs import Crs
 from .layer import POINTS, GeometryColumn
-from .overview import Band, BandNames, BandPlan, Overview, Total, count_column, key_of, stored_columns, totals
+from .overview import (
+    Band,
+    BandNames,
+    BandPlan,
+    Lattice,
+    Overview,
+    Total,
+    count_column,
+    key_of,
+    merged_by,
+    pixel,
+    stored_columns,
+    totals,
+)
 from .relation import RelationLayer
 from .request import LayerRequest
 from .single_rows import single_row_band
@@ -28,19 +41,27 @@ class Dot:
 
 @dataclass(frozen=True, kw_only=True)
 class BandLayer(RelationLayer):
-    """The rows of one band: at one zoom they are the layer. `piece` numbers the rows of one feature where `in_pieces`.
+    """The rows of one band: at one zoom they are the layer. Where `in_pieces` shapes of some are packed, and `piece` numbers
+    those of one feature.
 
     `single_rows` is its plan where it holds every row of the layer, each once.
     """
 
     in_pieces: bool
     piece: str
+    shape: str
+    """The column with what is served of a piece, packed on `lattice`."""
+    lattice: Lattice
     counted: str = ""
     """The column with the number of rows that a row stands for; empty where each stands for itself."""
     summed: tuple[Total, ...] = ()
     dot: Dot | None = None
     """How areas below a pixel are drawn; None where none are, or where it takes more than that."""
     single_rows: BandPlan | None = None
+
+    def _definition(self) -> tuple[object, ...]:
+        """With all that the text of a statement is made of: a refresh changes a band, and not its table's number."""
+        return (*super()._definition(), self.schema, self.name, *(getattr(self, name) for name in _OF_BAND))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +70,14 @@ class PiecedLayer(RelationLayer):
 
     pieces: Band
     names: BandNames
+    lattice: Lattice
+    grid_srid: int
 
     def _definition(self) -> tuple[object, ...]:
-        return (*super()._definition(), self.pieces.oid)
+        return (*super()._definition(), self.pieces.oid, self.pieces.table, self.names, self.lattice, self.grid_srid)
+
+
+_OF_BAND = tuple(name for name in BandLayer.__dataclass_fields__ if name not in RelationLayer.__dataclass_fields__)
 
 
 def stored(request: LayerRequest, zoom: int, grid_srid: int) -> LayerRequest:
@@ -63,44 +89,64 @@ def stored(request: LayerRequest, zoom: int, grid_srid: int) -> LayerRequest:
     layer = request.layer
     if not isinstance(layer, RelationLayer) or not layer.overviews:
         return request
-    overview = layer.overview(request.grid.key)
+    overview = layer.filtered_overview(request.grid.key, request.filter)
     if overview is None or not _as_built(request, layer) or not _may_read(request, layer, overview):
         return request
     if overview.single_rows:
         single = single_row_band(layer, overview, zoom)
         return request if single is None else _of_single_rows(request, layer, overview, single, zoom, grid_srid)
-    band = overview.bands.get(zoom)
+    band = overview.band_for(zoom)
     if band is not None:
-        return _of_band(request, layer, overview, band, grid_srid)
+        return _of_band(request, layer, overview, band, zoom, grid_srid)
     if overview.pieces is not None and (not overview.bands or zoom > max(overview.bands)):
-        return _beside_pieces(request, layer, overview.pieces)
+        return _beside_pieces(request, layer, overview.pieces, grid_srid)
     return request
 
 
 def _as_built(request: LayerRequest, layer: RelationLayer) -> bool:
-    return (
-        request.filter == layer.options.filter and request.order == layer.options.rank and request.clip and request.simplify
-    )
+    return request.order == layer.options.rank and request.clip and request.simplify
 
 
 def _may_read(request: LayerRequest, layer: RelationLayer, overview: Overview) -> bool:
     role = request.identity.role or layer.login
     if role not in overview.readers:
         return False
-    needed = {*(column.name for column in request.columns), *key_of(layer)}
+    # Lines that are one tell that they have equal values.
+    needed = {*(column.name for column in request.columns), *key_of(layer), *merged_by(layer)}
     # The key is read in the table itself too, where a policy of the band looks for the row.
-    return all(readable is None or readable >= needed for readable in (overview.readers[role], layer.readers[role]))
+    of_table, of_bands = layer.readers[role], overview.readers[role]
+    if of_table is not None and not of_table >= needed:
+        return False
+    return of_bands is None or of_bands >= needed | _added(request, layer, overview)
 
 
-def _of_band(request: LayerRequest, layer: RelationLayer, overview: Overview, band: Band, grid_srid: int) -> LayerRequest:
+def _added(request: LayerRequest, layer: RelationLayer, overview: Overview) -> set[str]:
+    """What tiles read of its tables beside the layer's own columns."""
+    names = BandNames.beside(stored_columns(layer))
+    added = {names.geometry, names.piece}
+    if overview.bands:
+        added |= {names.count, names.x, names.y, names.width}
+    if overview.pieces is not None or any(band.in_pieces for band in overview.bands.values()):
+        added.add(names.shape)
+    asked = {column.name for column in request.columns}
+    for each in totals(layer):
+        if each.column.name in asked:
+            added |= {each.total, each.rows, *(column.name for column in each.served)}
+    return added
+
+
+def _of_band(
+    request: LayerRequest, layer: RelationLayer, overview: Overview, band: Band, zoom: int, grid_srid: int
+) -> LayerRequest:
     made = _band_layer(request, layer, overview, band, grid_srid)
     count = count_column(BandNames.beside(stored_columns(layer)))
     added = totals(layer)
     made = replace(made, counted=count.name, summed=added)
     summed = {each.column.name: each.served for each in added}
-    if made.geometry.type == "MULTIPOLYGON" and not band.in_pieces:
+    if made.geometry.type == "MULTIPOLYGON":
         names = BandNames.beside(stored_columns(layer))
-        made = replace(made, dot=Dot(names.x, names.y, names.width, band.plan.pixel))
+        below = band.plan.pixel if zoom == band.plan.zoom else pixel(request.grid, zoom)
+        made = replace(made, dot=Dot(names.x, names.y, names.width, below))
     made = replace(made, columns=(*layer.columns, count, *(column for each in summed.values() for column in each)))
     columns = (*request.columns, count) if request.count_name == count.name else request.columns
     columns += tuple(column for asked in request.columns for column in summed.get(asked.name, ()))
@@ -129,6 +175,7 @@ def _band_layer(
         geometry=GeometryColumn(names.geometry, _kind(layer), Crs(grid_srid, request.grid.crs.definition)),
         columns=layer.columns, key=key_of(layer), readers=dict(overview.readers),
         options=replace(layer.options, filter=None), estimated_rows=band.rows, in_pieces=band.in_pieces, piece=names.piece,
+        shape=names.shape, lattice=Lattice.of_band(request.grid, band.plan),
         # A policy may call anything; so may a type that is written as text.
         runs_code=layer.runs_code,
     )  # fmt: skip
@@ -144,8 +191,10 @@ def _kind(layer: RelationLayer) -> str:
     return "GEOMETRYCOLLECTION" if kind in ("GEOMETRY", "GEOMETRYCOLLECTION") else "MULTIPOLYGON"
 
 
-def _beside_pieces(request: LayerRequest, layer: RelationLayer, pieces: Band) -> LayerRequest:
+def _beside_pieces(request: LayerRequest, layer: RelationLayer, pieces: Band, grid_srid: int) -> LayerRequest:
     values = {name: getattr(layer, name) for name in RelationLayer.__dataclass_fields__}
-    values["key"] = key_of(layer)
-    made = PiecedLayer(**values, pieces=pieces, names=BandNames.beside(stored_columns(layer)))
+    # Its rows are those of a query, which have no place of their own.
+    values |= {"key": key_of(layer), "has_ctid": False}
+    names, lattice = BandNames.beside(stored_columns(layer)), Lattice.of_pieces(request.grid)
+    made = PiecedLayer(**values, pieces=pieces, names=names, lattice=lattice, grid_srid=grid_srid)
     return replace(request, layer=made)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -60,7 +60,8 @@ class Column:
     type: str
     base_type: str
     category: str
-    description: str | None = None
+    description: str | None = field(default=None, repr=False)
+    """For people: what is made of a column's `repr`, digests and keys, is the same with another one."""
     configured: Cast | None = None
 
     @property

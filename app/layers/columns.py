@@ -33,10 +33,10 @@ def chosen_columns(
     """For each layer the columns that its tile carries, in the table's order.
 
     `asked` is a parameter with its comma-separated list; an empty one means no attributes. Every name must be a column
-    of at least one layer.
+    of at least one layer; to layers that return finished tiles alone they mean nothing.
     """
     readable = [layer.columns_for(identity) for layer in layers]
-    if asked is None:
+    if asked is None or not any(isinstance(layer, RowLayer) for layer in layers):
         return readable
     parameter, text = asked
     known = {column.name for columns in readable for column in columns}

@@ -15,6 +15,7 @@ from .columns import no_column
 from .composite import MemberArguments
 from .cql2.kinds import TEXTS, kind_of
 from .cql2.tree import Comparison, Expression, Literal, Property, both
+from .finished_tiles import no_rows
 from .function import TakesArguments
 from .identity import Identity
 from .instants import Instant, interval
@@ -72,6 +73,7 @@ def ids(layers: Sequence[Layer], arguments: Arguments, identity: Identity) -> li
     text = ",".join(arguments.get("ids", ()))
     if not text:
         return [None] * len(layers)
+    _refuse_finished("ids", layers)
     columns = [layer.row_id_for(identity) if isinstance(layer, RowLayer) else None for layer in layers]
     if not any(columns):
         raise BadParameter("ids", f"{_named(layers)} no single column that tells rows apart, so ids cannot be used.")
@@ -89,6 +91,7 @@ def moments(layers: Sequence[Layer], arguments: Arguments, identity: Identity) -
     text = only(arguments, "datetime")
     if not text:
         return [None] * len(layers)
+    _refuse_finished("datetime", layers)
     begin, end = interval("datetime", text)
     wanted = only(arguments, "datetime-column")
     columns = [_moment_columns(layer, wanted, identity) for layer in layers]
@@ -104,8 +107,15 @@ def box(layers: Sequence[Layer], arguments: Arguments, _identity: Identity) -> l
     text = only(arguments, "bbox")
     if not text:
         return [None] * len(layers)
+    _refuse_finished("bbox", layers)
     system = only(arguments, "bbox-crs")
     return [box_condition(layer.geometry, text, system) if isinstance(layer, RowLayer) else None for layer in layers]
+
+
+def _refuse_finished(name: str, layers: Sequence[Layer]) -> None:
+    """BadParameter where none of them has rows."""
+    if not any(isinstance(layer, RowLayer) for layer in layers):
+        raise no_rows(layers[0], name)
 
 
 def _moment_columns(layer: Layer, wanted: str | None, identity: Identity) -> list[Column]:

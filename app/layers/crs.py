@@ -67,6 +67,11 @@ def lonlat(box: Bounds, crs: Crs) -> Bounds | None:
     return _transformed(box, crs.definition, "EPSG:4326")
 
 
+def projected(box: Bounds, crs: Crs) -> Bounds | None:
+    """A box of longitude and latitude in a CRS, edges densified; None where that cannot say."""
+    return _transformed(box, "EPSG:4326", crs.definition)
+
+
 def _transformed(box: Bounds, source: str, target: str) -> Bounds | None:
     if source == target:
         return box

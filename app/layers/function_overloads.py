@@ -94,12 +94,18 @@ def with_overloads(
     """
     chosen = []
     for member in members:
-        layers = _functions(overloads(member.layer)) if _is_by_name_alone(member) else []
-        layer = _fitting(member, layers, members, arguments, grid, settings) if len(layers) > 1 else member.layer
+        layers = _functions(overloads_of(member, overloads))
+        layer = _fitting(member, layers, members, arguments, grid, settings) if layers else member.layer
         chosen.append(member._replace(layer=layer))
     if len({member.alias or member.layer.id for member in chosen}) < len(chosen):
         raise BadParameter("layer", "A composite names each layer once; two of these names lead to the same function.")
     return tuple(chosen)
+
+
+def overloads_of(member: Member, overloads: Callable[[Layer], Sequence[Layer]]) -> list[Layer]:
+    """The functions for which a member's name stands, where it is that of several; else none. `overloads` as above."""
+    layers = list(overloads(member.layer)) if _is_by_name_alone(member) else []
+    return layers if len(_functions(layers)) > 1 else []
 
 
 def _functions(layers: Sequence[Layer]) -> list[FunctionLayer]:

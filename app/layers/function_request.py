@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from ..errors import BadParameter
 from ..settings import Settings
 from .cql2.asked import refuse_filter
+from .finished_tiles import takes
 from .function import Call, TileFunctionLayer
 from .function_arguments import checked_arguments, json_value, refuse_unusable
 from .grid import Grid
@@ -25,7 +26,7 @@ def function_arguments(
     """What the function is called with beside its place. BadParameter for a grid or a value that it cannot be given."""
     _refuse_grid(layer, grid, settings)
     if layer.whole_query is None:
-        if all(argument.name != "filter" for argument in layer.arguments):
+        if not takes(layer, "filter"):
             refuse_filter(layer, query)
         return checked_arguments(layer.arguments, query)
     value = as_text if layer.call is Call.BOX else as_json

@@ -11,12 +11,14 @@ from typing import Any
 from .bounds import Bounds
 from .column import Column
 from .crs import Crs
+from .follows import Follows
 from .identity import Identity
 from .layer_entry import CommentEntry
 from .names import escape
 from .options import NO_OPTIONS, LayerOptions
 
 POINTS = frozenset({"POINT", "MULTIPOINT"})
+_AREAS = frozenset({"POLYGON", "MULTIPOLYGON", "CURVEPOLYGON", "MULTISURFACE", "POLYHEDRALSURFACE", "TIN", "TRIANGLE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,10 @@ class GeometryColumn:
     @property
     def only_points(self) -> bool:
         return self.type in POINTS
+
+    @property
+    def has_no_lines(self) -> bool:
+        return self.type in POINTS or self.type in _AREAS
 
     @property
     def is_sphere_shape(self) -> bool:
@@ -56,6 +62,8 @@ class Layer:
     """What a JSON comment in the database says; `options` and the texts hold it already where it can be used."""
     tilejson_members: Mapping[str, Any] = field(default_factory=dict)
     """Further members of its TileJSON, from that comment."""
+    follows: Follows | None = None
+    """The tables by whose changes its tiles grow old; None where nothing tells of all of them."""
 
     def readable_by(self, identity: Identity) -> bool:
         """Whether this identity may have its tiles."""

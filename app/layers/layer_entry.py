@@ -12,6 +12,7 @@ from .bounds import WORLD, Bounds
 LOWEST_ZOOM, HIGHEST_ZOOM = -30, 30
 _LONGEST_TEXT = 20_000
 _MOST_NAMES = 2000
+_MOST_FILTERS = 20
 NARROWING = frozenset({"columns", "filter", "hidden"})
 """Keys that keep something from the map: where one cannot be understood, nothing of its layer is served."""
 
@@ -81,12 +82,18 @@ class Entry(BaseModel):
 
 
 class OverviewEntry(BaseModel):
-    """What the overviews of a layer hold beside its own columns: columns whose sum, or mean, goes with `feature_count`."""
+    """What the overviews of a layer hold beside its own columns: columns whose sum, or mean, goes with `feature_count`.
+
+    `merge` names the columns by whose values lines become longer ones, `filters` are further conditions, in CQL2 text or
+    JSON, each of which has an overview of its own.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     sum: Names = ()
     mean: Names = ()
+    merge: Names = ()
+    filters: Annotated[tuple[str, ...], BeforeValidator(_names), Field(max_length=_MOST_FILTERS, strict=False)] = ()
 
 
 class LayerEntry(Entry):
@@ -106,6 +113,8 @@ class LayerEntry(Entry):
     numeric_as: Literal["double", "text"] | None = None
     json_as: Literal["text", "open"] | None = None
     overview: OverviewEntry | None = None
+    reads: Names | None = None
+    """The tables, as `schema.table`, by whose changes its tiles grow old: of a function nobody can know them."""
 
     @property
     def said(self) -> dict[str, Any]:

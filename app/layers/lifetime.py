@@ -15,6 +15,9 @@ class Lifetimes:
 
     default: int
     rules: tuple[CacheRule, ...] = ()
+    followed: int | None = None
+    """In place of `default` for layers whose changes are followed: their tiles grow old by these, not by time. None where
+    no changes are."""
 
     def seconds(self, layer: Layer, zoom: int) -> int:
         """The time to live of one tile; 0 means that it is not kept. The layer's own time wins over the rules."""
@@ -23,4 +26,6 @@ class Lifetimes:
         for rule in self.rules:
             if rule.first_zoom <= zoom <= rule.last_zoom and fnmatchcase(layer.id, rule.layer):
                 return rule.seconds
-        return self.default
+        if layer.follows is None or self.followed is None or not layer.follows.is_whole:
+            return self.default
+        return self.followed

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .column import Column
 from .cql2.tree import Expression
 from .order import SortKey
+
+
+class OverviewFilter(NamedTuple):
+    """A condition beside a layer's own filter for which there is an overview, and how configuration writes it."""
+
+    text: str
+    condition: Expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,12 @@ class LayerOptions:
     overview_sum: tuple[Column, ...] = ()
     overview_mean: tuple[Column, ...] = ()
     """Columns whose sum, and mean, over its rows a feature of an overview carries."""
+    overview_merge: tuple[Column, ...] = ()
+    """Columns by whose values an overview makes lines that follow upon one another one feature."""
+    overview_filters: tuple[OverviewFilter, ...] = ()
+    """Conditions beside `filter` for which there are overviews of their own."""
+    overview_filter: OverviewFilter | None = None
+    """The one of these that `filter` holds, in the layer that such an overview is built of."""
     filter: Expression | None = None
     """What every row of the layer fulfils, whoever asks."""
 

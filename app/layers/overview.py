@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .column import Column
+from .cql2.tree import both
 from .tile import PIXELS
 
 if TYPE_CHECKING:
     from .grid import Grid
     from .relation import RelationLayer
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same rows give other bands: those of an older version are not served any more."""
 
 CELL_PIXELS = 4
 """Width of a cell in pixels of its zoom. A tile has 128 x 128 of them: the most features that are too small to be seen
 as they are."""
+
+SHARED = 2
+"""Coarser zooms that a band serves too, where they have none of their own: that would hold the same rows once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,9 @@ class BandNames:
     `geometry` is what is served, in the grid's CRS. `count` is the number of rows that it stands for. `x` and `y` are
     the middle of the row's box, `width` the longer side of that box and `size` the row's area (or length), all of the
     whole geometry in units of the grid's CRS: by them rows compete for cells. `piece` numbers the rows of a feature that
-    is stored in pieces, from 1, and `whole` is such a feature in one, beside its first piece; 0 and NULL for all others.
+    is stored in pieces, from 1; 0 for all others. Of a piece, and of other polygons with more than a few vertices, `geometry` is
+    a line across the box, and `shape` what is served, packed on a `Lattice`. `whole` is the feature in one, packed too,
+    beside the first of several pieces.
     """
 
     geometry: str
@@ -40,6 +46,7 @@ class BandNames:
     size: str
     piece: str
     whole: str
+    shape: str
 
     @classmethod
     def beside(cls, names: Iterable[str]) -> BandNames:
@@ -52,7 +59,7 @@ class BandNames:
 
         return cls(
             free("~geometry"), free("feature_count"), free("~x"), free("~y"), free("~width"), free("~size"), free("~piece"),
-            free("~whole"),
+            free("~whole"), free("~shape"),
         )  # fmt: skip
 
 
@@ -81,7 +88,7 @@ class BandPlan:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """A band in the database: its table in schema `flagstone`, and whether some features are several rows of it."""
+    """A band in the database: its table in schema `flagstone`, and whether some features are several rows of it, or packed."""
 
     plan: BandPlan
     table: str
@@ -110,6 +117,11 @@ class Overview:
     single_rows: bool = False
     readers: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
 
+    def band_for(self, zoom: int) -> Band | None:
+        """The band whose rows a tile of this zoom shows: its own, or one that is a little finer."""
+        fine_enough = [each for each in self.bands if zoom <= each <= zoom + SHARED]
+        return self.bands[min(fine_enough)] if fine_enough else None
+
     def __hash__(self) -> int:
         return hash((self.id, self.build))
 
@@ -119,11 +131,39 @@ def pixel(grid: Grid, zoom: int) -> float:
     return grid.matrices[zoom].span_x / PIXELS
 
 
+class Lattice(NamedTuple):
+    """Where packed geometries have their vertices: whole numbers of `step` from (x, y), in units of the grid's CRS.
+
+    As the differences of whole numbers (TWKB) a vertex of a coast takes 3 to 5 bytes. As PostGIS stores it, it takes 16,
+    which PostgreSQL's own compression leaves nearly as they are.
+    """
+
+    x: float
+    y: float
+    step: float
+
+    @classmethod
+    def of_band(cls, grid: Grid, plan: BandPlan) -> Lattice:
+        """Of a band: each point of the lattice that its vertices lie on is one of this lattice too, as the same numbers."""
+        origin = grid.matrices[grid.minzoom]
+        return cls(origin.origin_x, origin.origin_y, plan.pixel / 32)
+
+    @classmethod
+    def of_pieces(cls, grid: Grid) -> Lattice:
+        """Of the pieces above all bands: a quarter of a pixel of the finest zoom that there is, a millimetre."""
+        origin = grid.matrices[grid.minzoom]
+        return cls(origin.origin_x, origin.origin_y, pixel(grid, max(grid.matrices)) / 4)
+
+
 def key_of(layer: RelationLayer) -> tuple[str, ...]:
-    """The columns that tell rows of the layer apart: its key, or else the column that gives its ids; () for none."""
-    if layer.key and layer.key_is_never_null:
+    """The columns that tell rows of the layer apart: its key, or else the column that gives its ids; () for none.
+
+    A key that may be NULL (of a materialized view) goes behind that column. Neither is sure then: who builds looks at it.
+    """
+    chosen = layer.options.id_column
+    if layer.key and (layer.key_is_never_null or chosen is None):
         return layer.key
-    return layer.key or ((layer.options.id_column.name,) if layer.options.id_column else ())
+    return () if chosen is None else (chosen.name,)
 
 
 def stored_columns(layer: RelationLayer) -> tuple[str, ...]:
@@ -180,6 +220,32 @@ def totals(layer: RelationLayer) -> tuple[Total, ...]:
     )  # fmt: skip
 
 
+def merged_by(layer: RelationLayer) -> tuple[str, ...]:
+    """The columns by whose values lines are merged; none where rows are secured: each is there by itself then."""
+    return () if has_row_security(layer) else tuple(column.name for column in layer.options.overview_merge)
+
+
+def with_filters(layer: RelationLayer) -> tuple[RelationLayer, ...]:
+    """What overviews are built of: the layer, and the layer with each further condition that has one of its own."""
+    options = layer.options
+    return (layer, *(
+        replace(layer, options=replace(options, filter=both(options.filter, each.condition), overview_filter=each))
+        for each in options.overview_filters
+    ))  # fmt: skip
+
+
+def variant(layer: RelationLayer) -> str:
+    """Which of these a layer is: empty for the layer itself, else a digest of the further condition."""
+    chosen = layer.options.overview_filter
+    return "" if chosen is None else blake2b(repr(chosen.condition).encode(), digest_size=16).hexdigest()
+
+
+def named(layer: RelationLayer) -> str:
+    """The layer's id for people, with the further condition of its overview."""
+    chosen = layer.options.overview_filter
+    return layer.id if chosen is None else f"{layer.id} where {chosen.text}"
+
+
 def count_column(names: BandNames) -> Column:
     """The number of rows that a feature stands for, as an attribute."""
     return Column(names.count, "bigint", "int8", "N", "Number of rows that this feature stands for at this zoom.")
@@ -201,5 +267,6 @@ def definition(layer: RelationLayer, grid_key: str) -> str:
     rank = [(key.column.name, key.descending) for key in layer.options.rank]
     chosen = None if layer.options.id_column is None else layer.options.id_column.name
     said = (VERSION, grid_key, layer.oid, layer.kind, layer.geometry, columns, key_of(layer), layer.options.filter,
-            rank, chosen, [(each.total, each.rows, each.mean) for each in totals(layer)], secured or layer.definition)  # fmt: skip
+            rank, chosen, [(each.total, each.rows, each.mean) for each in totals(layer)], secured or layer.definition,
+            merged_by(layer))  # fmt: skip
     return blake2b(repr(said).encode(), digest_size=16).hexdigest()

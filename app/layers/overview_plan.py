@@ -6,10 +6,11 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 from .grid import Grid
-from .overview import CELL_PIXELS, BandPlan, pixel
+from .overview import CELL_PIXELS, SHARED, BandPlan, pixel
+from .overview_sample import Attribute, Sample, SampledRow
+from .sampled_cells import cells
 from .tile import PIXELS
 
 SIZES = (1, 2, 4, 8, 16, 32, 64)
@@ -36,75 +37,20 @@ _LIGHT_POINTS = 64
 """Vertices up to which a geometry costs no more than its attributes."""
 _TILE_BYTES_OF_SHAPE = 6.0
 _TILE_BYTES_OF_VERTEX = 1.6
-_TILE_BYTES_OF_TAG = 1.5
-_TILE_PART_OF_TEXT = 0.6
-"""What a feature, a vertex, an attribute, and the text of one that no other feature has, come to in a compressed tile."""
-_DISK_OF_ROW = 165
+"""What a feature and a vertex come to in a compressed tile."""
+_DISK_OF_ROW = 142
 _DISK_OF_SHAPE = 85
-"""Bytes of a band's row without its attributes: measures, a point, and its entries in two indexes; and what a square of a
+"""Bytes of a band's row without its attributes: measures, a point, and its entry in an index; and what a square of a
 pixel adds to that."""
-_DISK_OF_VERTEX = 16
-_DISK_OF_PIECE_VERTEX = 25
-"""Of each vertex in pieces: these are not compressed as large geometries are, and have rows and indexes of their own."""
+_DISK_OF_VERTEX = 6
+"""Of each vertex of an area, packed, as far as the sides of its box tell how many are left: of two tables of coasts bands took 5 to 7."""
+_DISK_OF_LINE_VERTEX = 16
+_NO_MORE_ROWS = 1.3
+"""So many times the rows of a zoom's own band may a finer one have that serves that zoom too."""
 _ROWS_READ_PER_S = 100_000
 _ROWS_MADE_PER_S = 100_000
 _BYTES_CUT_PER_S = 6_000_000
 """How fast two cores are, about."""
-
-
-class SampledRow(NamedTuple):
-    """One row of the sample: the middle and the longer side of its box in units of the grid's CRS, and its vertices."""
-
-    x: float
-    y: float
-    width: float
-    points: int
-    is_point: bool
-
-
-class Attribute(NamedTuple):
-    """A served column: bytes of a value as it is stored and as text, and the parts of values that are NULL and that no
-    other row has. Means over all rows."""
-
-    name: str
-    stored: float
-    text: float
-    nulls: float
-    distinct: float
-
-    @property
-    def in_tile(self) -> float:
-        """Bytes that it adds to a feature of a compressed tile: MVT keeps equal values once."""
-        return (1 - self.nulls) * _TILE_BYTES_OF_TAG + self.distinct * self.text * _TILE_PART_OF_TEXT
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """Rows of a table, and how many the table has; of its heavy polygons the number, and the bytes and vertices of their
-    geometry."""
-
-    rows: tuple[SampledRow, ...]
-    table_rows: int
-    attributes: tuple[Attribute, ...] = ()
-    table_bytes: int = 0
-    heavy_rows: int = 0
-    heavy_bytes: int = 0
-    heavy_vertices: int = 0
-
-    @property
-    def factor(self) -> float:
-        """Rows of the table that one row of the sample stands for."""
-        return self.table_rows / len(self.rows) if self.rows else 0.0
-
-    @property
-    def attribute_bytes(self) -> float:
-        """Of one feature, in a compressed tile."""
-        return sum(each.in_tile for each in self.attributes)
-
-    @property
-    def pieces_bytes(self) -> int:
-        """Disk that the heavy polygons in pieces will take."""
-        return self.heavy_vertices * _DISK_OF_PIECE_VERTEX
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +105,10 @@ def estimates(sample: Sample, grid: Grid, allowance: Allowance) -> tuple[Estimat
     bands = _within_disk(sample, grid, _bands(sample, grid, seen, last, allowance), allowance)
     found = [seen[zoom] for zoom in zooms if zoom == last + 1]
     rows_read: float = sample.table_rows
-    for band in bands:
-        found.append(_estimate(sample, seen[band.plan.zoom], band, rows_read, is_finest=band is bands[0]))
+    for band, own in zip(_shared(sample, grid, bands, allowance), bands, strict=True):
+        made = _estimate(sample, seen[own.plan.zoom], band, rows_read, is_finest=own is bands[0])
+        is_shared = band.plan.zoom != own.plan.zoom
+        found.append(replace(made, disk=0, seconds=0.0) if is_shared else made)
         rows_read = band.rows
     return tuple(reversed(found))
 
@@ -212,13 +160,13 @@ def _drawn(row: SampledRow, one: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What is left of a table at a zoom: rows and their vertices; features and bytes of the fullest tile."""
+    """What is left of a table at a zoom: rows and the bytes of their vertices; features and bytes of the fullest tile."""
 
     plan: BandPlan
     rows: float
     of_large: float
     """Rows that do not compete."""
-    vertices: float
+    vertex_bytes: float
     features: float
     bytes: float
 
@@ -226,7 +174,7 @@ class _Kept:
         """Bytes of the band."""
         stored = _DISK_OF_ROW + sum(each.stored for each in sample.attributes)
         shapes = 0 if all(row.is_point for row in sample.rows) else _DISK_OF_SHAPE
-        return self.rows * (stored + shapes) + self.vertices * _DISK_OF_VERTEX
+        return self.rows * (stored + shapes) + self.vertex_bytes
 
 
 def _bands(sample: Sample, grid: Grid, seen: Mapping[int, Estimate], last: int, allowance: Allowance) -> list[_Kept]:
@@ -242,6 +190,25 @@ def _bands(sample: Sample, grid: Grid, seen: Mapping[int, Estimate], last: int, 
     return found
 
 
+def _shared(sample: Sample, grid: Grid, bands: Sequence[_Kept], allowance: Allowance | None) -> list[_Kept]:
+    """For each band itself, or the finer one that serves its zoom too: that has few more rows, and its fullest tile of
+    this zoom has room for them. Not where shapes are heavy: each zoom simplifies them further.
+
+    Features and bytes are those of the zoom. Without `allowance` tiles are not looked at.
+    """
+    if any(row.points > _LIGHT_POINTS for row in sample.rows):
+        return list(bands)
+    found: list[_Kept] = []
+    for band in bands:
+        finer = found[-1] if found else band
+        if 0 < finer.plan.zoom - band.plan.zoom <= SHARED and finer.rows <= band.rows * _NO_MORE_ROWS:
+            shown = finer if allowance is None else _kept(sample, grid, finer.plan, allowance, band.plan.zoom)
+            if allowance is None or allowance.holds(shown.features, shown.bytes):
+                band = replace(finer, features=min(shown.features, finer.rows), bytes=shown.bytes)
+        found.append(band)
+    return found
+
+
 def _no_more_than(kept: _Kept, finer: Sequence[_Kept]) -> _Kept:
     """Only what won at the finer zoom is there to compete."""
     return replace(kept, rows=min(kept.rows, finer[-1].rows)) if finer else kept
@@ -252,8 +219,11 @@ def _within_disk(sample: Sample, grid: Grid, bands: list[_Kept], allowance: Allo
     row = _DISK_OF_ROW + sum(each.stored for each in sample.attributes)
     most = max(_LITTLE_DISK, _MOST_DISK * max(sample.table_bytes, sample.table_rows * row))
     settled: set[int] = set()
-    while sum(band.disk(sample) for band in bands) > most:
-        large = [place for place, band in enumerate(bands) if place not in settled and band.disk(sample) > most * _LARGE_PART]
+    while True:
+        made = {band.plan.zoom: place for place, band in reversed([*enumerate(_shared(sample, grid, bands, None))])}
+        if sum(bands[place].disk(sample) for place in made.values()) + sample.blocks_bytes <= most:
+            break
+        large = [place for place in made.values() if place not in settled and bands[place].disk(sample) > most * _LARGE_PART]
         if not large:
             break
         place = max(large, key=lambda place: bands[place].disk(sample))
@@ -292,8 +262,9 @@ def _estimate(sample: Sample, seen: Estimate, band: _Kept, rows_read: float, *, 
     )  # fmt: skip
 
 
-def _kept(sample: Sample, grid: Grid, plan: BandPlan, allowance: Allowance) -> _Kept:
-    matrix = grid.matrices[plan.zoom]
+def _kept(sample: Sample, grid: Grid, plan: BandPlan, allowance: Allowance, zoom: int | None = None) -> _Kept:
+    """What a band of this plan keeps, in tiles of its own zoom or of a coarser one."""
+    matrix = grid.matrices[plan.zoom if zoom is None else zoom]
     small: list[tuple[int, int]] = []
     by_tile: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
     large: Counter[tuple[int, int]] = Counter()
@@ -308,36 +279,16 @@ def _kept(sample: Sample, grid: Grid, plan: BandPlan, allowance: Allowance) -> _
         else:
             large[tile] += 1
             shapes[tile] += _drawn(row, plan.pixel)
-            vertices += min(row.points, 4 * row.width / plan.pixel)
+            vertices += min(row.points, 4 * row.width / plan.pixel) * (_DISK_OF_LINE_VERTEX if row.is_line else _DISK_OF_VERTEX)
     winners = cells(small, sample.factor)
     fullest = max(by_tile.values(), key=len, default=[])
-    of_tile = min(cells(fullest, sample.factor), winners, (PIXELS / plan.cell_pixels) ** 2)
+    of_tile = min(cells(fullest, sample.factor), winners, (matrix.span_x / plan.cell) ** 2)
     factor = sample.factor if max(large.values(), default=0) > 1 else 1.0
     rows = sum(large.values()) * sample.factor + winners
     features = min((max(large.values(), default=0) * factor + of_tile) * allowance.area, rows)
     shown = max(shapes.values(), default=0) * factor + of_tile * _TILE_BYTES_OF_SHAPE
     weight = features * sample.attribute_bytes + shown * allowance.area
     return _Kept(plan, rows, sum(large.values()) * sample.factor, vertices * sample.factor, features, weight)
-
-
-def cells(seen: Sequence[tuple[int, int]], factor: float) -> float:
-    """How many cells all rows take, when those of a sample take these. The most of three estimates, each of which is too low
-    for some data: as if rows fell into C cells at random, n of them take C (1 - exp(-n / C)); the first jackknife (Haas
-    and Stokes 1998); and, for rows in towns and villages, one by the cells with one row (Charikar and others 2000)."""
-    counts = Counter(seen)
-    taken, n = len(counts), len(seen)
-    if n == 0 or factor <= 1:
-        return float(taken)
-    if taken == n:
-        return n * factor
-    alone = sum(count == 1 for count in counts.values())
-    low, high = float(taken), float(taken) * 1e6
-    for _ in range(60):
-        middle = math.sqrt(low * high)
-        low, high = (middle, high) if middle * -math.expm1(-n / middle) < taken else (low, middle)
-    at_random = low * -math.expm1(-n * factor / low)
-    jackknife = n * taken / (n - alone + alone / factor)
-    return max(at_random, jackknife, math.sqrt(factor) * alone + taken - alone)
 
 
 def weighty(sample: Sample, allowance: Allowance) -> tuple[Attribute, ...]:
@@ -359,7 +310,8 @@ def _fullest_possible(sample: Sample, allowance: Allowance) -> float:
     return min(sample.table_rows, allowance.features)
 
 
-def total(expected: Iterable[Estimate]) -> tuple[int, float]:
-    """Bytes on disk and seconds of all bands."""
+def total(sample: Sample, expected: Iterable[Estimate]) -> tuple[int, float]:
+    """Bytes on disk, and seconds, of all bands and of what is kept to find rows that changed; 0 for no band."""
     found = list(expected)
-    return sum(each.disk for each in found), sum(each.seconds for each in found)
+    kept = sample.blocks_bytes if any(each.band for each in found) else 0
+    return math.ceil(sum(each.disk for each in found) + kept), sum(each.seconds for each in found)

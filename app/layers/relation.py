@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from .cql2.tree import Expression
 from .layer import RowLayer
-from .overview import Overview, definition
+from .names import layer_id
+from .overview import Overview, definition, with_filters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,11 @@ class RelationLayer(RowLayer):
         return self.is_first_geometry
 
     @property
+    def other_names(self) -> tuple[str, ...]:
+        """The table's name, and its id with the geometry column, which a further column's has always."""
+        return (*super().other_names, layer_id(self.schema, self.name, self.geometry.name))
+
+    @property
     def key_is_never_null(self) -> bool:
         """A materialized view's unique index takes many NULLs."""
         return self.kind != "m"
@@ -41,8 +48,17 @@ class RelationLayer(RowLayer):
 
     def overview(self, grid_key: str) -> Overview | None:
         """What is stored for a grid; None where nothing is, or where it was built for the layer with another filter."""
-        return self._fitting.get(grid_key)
+        return self.filtered_overview(grid_key, self.options.filter)
+
+    def filtered_overview(self, grid_key: str, chosen: Expression | None) -> Overview | None:
+        """What is stored for a grid of the rows that fulfil a condition; None where nothing is."""
+        return next((each for condition, each in self._fitting.get(grid_key, ()) if condition == chosen), None)
 
     @cached_property
-    def _fitting(self) -> dict[str, Overview]:
-        return {each.grid_key: each for each in self.overviews if each.definition == definition(self, each.grid_key)}
+    def _fitting(self) -> dict[str, list[tuple[Expression | None, Overview]]]:
+        found: dict[str, list[tuple[Expression | None, Overview]]] = {}
+        for layer in with_filters(self) if self.overviews else ():
+            for each in self.overviews:
+                if each.definition == definition(layer, each.grid_key):
+                    found.setdefault(each.grid_key, []).append((layer.options.filter, each))
+        return found

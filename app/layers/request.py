@@ -17,6 +17,7 @@ from .composite import COLUMNS, arguments_of
 from .conditions import Asked, conditions_of
 from .cql2.asked import asked_filter
 from .cql2.tree import Expression, both
+from .finished_tiles import refuse_choices
 from .function import TakesArguments, TileFunctionLayer
 from .function_arguments import checked_arguments
 from .function_request import function_arguments, without_prefixed
@@ -78,7 +79,7 @@ class LayerRequest:
     def overview_columns(self) -> tuple[Column, ...]:
         """What features of low zooms carry beside the columns that are asked for: sums and means, where overviews answer."""
         layer = self.layer
-        if not isinstance(layer, RelationLayer) or layer.overview(self.grid.key) is None:
+        if not isinstance(layer, RelationLayer) or layer.filtered_overview(self.grid.key, self.filter) is None:
             return ()
         asked = {column.name for column in self.columns}
         return tuple(column for each in totals(layer) if each.column.name in asked for column in each.served)
@@ -88,7 +89,7 @@ class LayerRequest:
         """Whether documents name that attribute: where the layer has more rows than a tile may show."""
         if self.count_name is None or self.limit_is_asked or not isinstance(self.layer, RowLayer):
             return False
-        if isinstance(self.layer, RelationLayer) and self.layer.overview(self.grid.key) is not None:
+        if isinstance(self.layer, RelationLayer) and self.layer.filtered_overview(self.grid.key, self.filter) is not None:
             return not has_row_security(self.layer)
         return self.layer.estimated_rows is not None and self.layer.estimated_rows > self.limit
 
@@ -174,6 +175,10 @@ def _with_functions(
     they know. The other layers are asked as if they were alone."""
     others = [member for member in members if not isinstance(member.layer, TileFunctionLayer)]
     rest = layer_requests(others, grid, arguments, settings, identity, manner, composite=composite) if others else ()
+    refuse_choices(
+        [(member.layer, arguments_of(member, arguments)) for member in members if isinstance(member.layer, TileFunctionLayer)],
+        others_may_take_them=bool(others),
+    )
     asked_others = iter(rest)
     made = []
     for member in members:

@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from .grid import Grid
 from .overview import Band, BandPlan, Overview, pixel
-from .overview_plan import Estimate, Sample
+from .overview_plan import Estimate
+from .overview_sample import Sample
 from .relation import RelationLayer
 
 STEP = 3
@@ -41,7 +42,7 @@ def single_row_plans(layer: RelationLayer, plans: Iterable[BandPlan]) -> tuple[B
 
     A point is the same at all zooms: one band serves them.
     """
-    finest_first = sorted(plans, key=lambda plan: plan.zoom, reverse=True)
+    finest_first = sorted(set(plans), key=lambda plan: plan.zoom, reverse=True)
     chosen = finest_first[:1]
     if not layer.geometry.only_points:
         chosen = [plan for plan in finest_first if (finest_first[0].zoom - plan.zoom) % STEP == 0]

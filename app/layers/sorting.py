@@ -41,7 +41,7 @@ def _with_rank(keys: tuple[SortKey, ...], layer: Layer, identity: Identity) -> t
 
 def _asked(layers: Sequence[Layer], text: str | None, identity: Identity) -> list[tuple[SortKey, ...]]:
     """For each layer what `-a,+b,c` says of its columns; every name must be a column of at least one layer."""
-    if not text:
+    if not text or not any(isinstance(layer, RowLayer) for layer in layers):
         return [()] * len(layers)
     columns = [{column.name: column for column in layer.columns_for(identity)} for layer in layers]
     known = {name for each in columns for name in each}

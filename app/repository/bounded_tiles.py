@@ -11,7 +11,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from isal import isal_zlib
 
@@ -67,8 +67,8 @@ class Bounded:
 class LimitedZooms:
     """Where the tile query met the limit last: there the choice by cells is asked first, which saves a query.
 
-    Only what is asked first depends on it, never the tile; but where the choice took too long, it is not tried again for
-    some minutes. Safe for threads.
+    Only what is asked first depends on it, never the tile; but where the choice took too long, although the statistics had
+    promised otherwise, it is not tried again for some minutes. Safe for threads.
     """
 
     def __init__(self) -> None:
@@ -143,12 +143,11 @@ def within_bounds(
             return _by_cells(made, limit, budget, select)
     except TileTimeout:
         too_slow = True
-    # Better the first features than none: those are at hand.
-    return Bounded(
-        How.LIMITED if first.is_limited else How.FULL,
-        tuple(made) if made[-1] is first else (*made, first),
-        too_slow,
-    )
+    # Better the first features than none: those are at hand. They have to be few enough all the same.
+    made = made if made[-1] is first else [*made, first]
+    if weight > 1:
+        return replace(_fewer(made, limit, budget, whole), too_slow=too_slow)
+    return Bounded(How.LIMITED, tuple(made), too_slow)
 
 
 def _by_cells(

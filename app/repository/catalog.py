@@ -53,6 +53,8 @@ class Catalog:
     """Ids of layers that the layers file or their comment hides."""
     overview_faults: Mapping[int, str] = field(default_factory=dict)
     """Why overviews are not served, by their number."""
+    unfollowed: Mapping[str, str] = field(default_factory=dict)
+    """Why changes of layers are not followed, by their ids."""
     _by_id: dict[str, Layer] = field(init=False, repr=False, compare=False)
     _by_name: dict[str, list[Layer]] = field(init=False, repr=False, compare=False)
 
@@ -95,6 +97,10 @@ class Catalog:
             raise NotFound(f"There is no layer {asked[:100]!r}.", near)
         return layer
 
+    def called(self, asked: str) -> Layer | None:
+        """The layer of an id, or of a bare name in the first schema that has it, whoever may read it: for who runs Flagstone."""
+        return self._by_id.get(asked) or next(iter(self._by_name.get(asked, ())), None)
+
     def overloads(self, layer: Layer, identity: Identity) -> list[Layer]:
         """The functions that have the name of this one, as far as this identity may execute them; itself is one."""
         named = self._by_name.get(layer_id(layer.schema, layer.name), ())
@@ -135,4 +141,5 @@ class Catalog:
         if not layer.has_bare_name:
             return None
         taken = {each.name for each in self.composites}
-        return next((name for name in layer.other_names if name not in taken and self.find(name, identity) is layer), None)
+        shorter = (name for name in layer.other_names if len(name) < len(layer.id))
+        return next((name for name in shorter if name not in taken and self.find(name, identity) is layer), None)

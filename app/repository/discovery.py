@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
+from dataclasses import replace
 
+from psycopg.errors import UntranslatableCharacter
+
+from ..errors import RequestError
 from ..layers import grid_files
 from ..layers.function import function_ids
 from ..layers.identity import Identity
 from ..layers.layer import Layer
-from ..layers.layers_file import NO_FILE, LayersFile
+from ..layers.layers_file import NO_FILE, LayersFile, entry_of
 from ..layers.names import RESERVED, relation_candidates, without_types
 from ..layers.relation import RelationLayer
 from ..layers.sql_layer import SqlLayer
@@ -26,8 +30,13 @@ from . import (
     views,
 )
 from .catalog import Catalog, Rejected
+from .changes import log as changes
+from .changes import reading as followed_layers
+from .changes import sources as followed_sources
+from .changes.log import Followed
 from .connection import BoundedConnection
 from .functions import Function
+from .named_ids import with_id
 from .overlay import configured
 from .overviews import reading as overviews
 from .pool import Pool
@@ -61,10 +70,15 @@ def load(
             found_functions = functions.read(connection)
             found_rows = row_functions.read(connection)
             stored = overviews.read(connection, _roles(found))
+            followed = changes.coverage(connection)
         discovery = _Discovery(pool, settings, connection, database, running_code, before)
         files = sql_files.read(settings.sql_directory, grids=grid_files.ids(settings.tms_directory))
         catalog = discovery.catalog(found, found_functions, found_rows, registered, files)
-    return configured(catalog, file, where, settings, complete=True, overviews=stored)
+        catalog = _following(pool, connection, catalog, followed, file)
+        catalog = replace(catalog, notices=(*catalog.notices, *followed_layers.notices(followed)))
+    if stored.notice is not None:
+        catalog = replace(catalog, notices=(*catalog.notices, stored.notice))
+    return configured(catalog, file, where, settings, complete=True, overviews=stored.found)
 
 
 def look_up(
@@ -87,14 +101,33 @@ def look_up(
             running_code = relations.running_code(connection) if found else frozenset()
             oids = _oids(connection, "function_oids", wanted)
             found_functions, found_rows = functions.read(connection, oids), row_functions.read(connection, oids)
-            stored = overviews.read(connection, _roles(found)) if found else []
+            stored = overviews.read(connection, _roles(found)) if found else overviews.Stored()
+            followed = changes.coverage(connection) if found else []
         files = sql_files.read(settings.sql_directory, only=asked, grids=grid_files.ids(settings.tms_directory))
         wanted_ones = [layer for layer in registered if layer.id == asked]
         catalog = _Discovery(pool, settings, connection, database, running_code).catalog(
             found, found_functions, found_rows, wanted_ones, files
         )
-    catalog = configured(catalog, file, where, settings, complete=False, overviews=stored)
+        catalog = _following(pool, connection, catalog, followed, file)
+    catalog = configured(catalog, file, where, settings, complete=False, overviews=stored.found)
     return catalog.find(asked, identity), database.postgis
+
+
+def _following(
+    pool: Pool, connection: BoundedConnection, catalog: Catalog, followed: Sequence[Followed], file: LayersFile
+) -> Catalog:
+    """The catalog with what its layers follow. What the layers file and comments say of that is laid over it later."""
+    sources = {}
+    if followed and (wanted := followed_layers.to_be_read(catalog.layers)):
+        with _transaction(pool, connection):
+            sources = followed_sources.read(connection, wanted)
+
+    def reads(layer: Layer) -> tuple[str, ...] | None:
+        entry = entry_of(file, layer)
+        return None if entry is None else entry.reads
+
+    layers, reasons = followed_layers.following(catalog.layers, followed, sources, reads)
+    return replace(catalog, layers=layers, unfollowed=reasons)
 
 
 def _roles(found: Sequence[Relation]) -> set[str]:
@@ -113,7 +146,11 @@ def _oids(connection: BoundedConnection, query: str, wanted: Sequence[tuple[str,
     # PostgreSQL's text holds no NUL and no lone surrogate; a name with one exists nowhere.
     usable = [pair for pair in wanted if "\0" not in (text := "".join(pair)) and not _has_surrogate(text)]
     names = {"schemas": [schema for schema, _ in usable], "names": [name for _, name in usable]}
-    return [oid for (oid,) in connection.execute(statement(query), names, prepare=False)]
+    try:
+        return [oid for (oid,) in connection.execute(statement(query), names, prepare=False)]
+    except UntranslatableCharacter as error:
+        # A database of LATIN1 knows no 北.
+        raise RequestError("The encoding of the database lacks a character of the layer's name.") from error
 
 
 def _has_surrogate(text: str) -> bool:
@@ -168,7 +205,7 @@ class _Discovery:
         called = self._registered(registered, files)
         return Catalog(
             # Of a table and a function of one name the table goes first.
-            layers=(*called, *of_relations, *of_functions),
+            layers=(*called, *(with_id(layer, self._settings.id_columns) for layer in (*of_relations, *of_functions))),
             rejected=tuple(sorted(self._rejected, key=lambda left: (left.schema, left.name, left.column or ""))),
             postgis=self._database.postgis,
             database=self._database.name,
@@ -241,8 +278,9 @@ class _Discovery:
         ).read(untyped, before)
         for relation, name in untyped:
             sample = samples[relation.oid, name]
-            if sample.srid > 0:
-                srids[relation.oid][name] = sample.srid
+            srid = self._settings.default_srid if sample.says_none else sample.srid
+            if srid > 0:
+                srids[relation.oid][name] = srid
             else:
                 self._reject(relation, sample.reason, name)
         return srids

@@ -62,15 +62,15 @@ def translated(what: str) -> Iterator[None]:
     except _CHANGED as error:
         log.warning("the database does not know %s as the catalog does: %s", what, _first_line(error))
         raise LayerChanged(f"{subject} changed since the catalog was read.") from error
+    except UnicodeEncodeError as error:
+        # A host's connection may write in an encoding of its own.
+        raise RequestError(f"The encoding of the database lacks a character that {what} is asked for with.") from error
     except psycopg.DataError as error:
         # SQLSTATE class 22: the statement is right, and a value in a row is none that it can take.
         log.error("the database cannot take a value of %s: %s", what, _first_line(error))  # noqa: TRY400  # no news in a traceback
         raise RowsAtFault(f"The query for {what} fails on a value in its rows; the log of Flagstone says why.") from error
     except sql.InsufficientPrivilege as error:
         raise AccessDenied(f"{subject} may not be read with this login.") from error
-    except UnicodeEncodeError as error:
-        # psycopg writes values in the encoding of the database: one of LATIN1 knows no 北.
-        raise RequestError(f"The encoding of the database lacks a character that {what} is asked for with.") from error
     except (PoolClosed, psycopg.OperationalError, psycopg.InterfaceError) as error:
         if getattr(error, "sqlstate", None) is not None and not isinstance(error, _SERVER_GOES):
             # The server is there and says so itself: a foreign server is not, or memory or disk is short.

@@ -14,7 +14,7 @@ from ..layers.world import Piece
 from .geography_sql import laid_out
 from .identifier import identifier, text_literal
 from .postgis import PostGIS
-from .small_shapes_sql import AREAL, LINEAR, around, is_tiny, middle, small_shape
+from .small_shapes_sql import AREAL, LINEAR, around, is_tiny, middle, middle_in_mercator, small_shape
 
 HEAVY_BYTES = 12_000
 """Stored size from which a geometry is clipped and simplified before the transform, about 1,000 vertices."""
@@ -68,9 +68,7 @@ class GeometrySql:
             )
         drawn = self._transformed(shown)
         if self._has_tiny:
-            drawn = sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(
-                self._is_tiny(), self._transformed(middle(self.source, self.geometry.crs.srid, self.schema)), drawn
-            )
+            drawn = sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(self._is_tiny(), self._middle(), drawn)
         if self.pieced is None:
             return drawn
         return sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(self.pieced, self.source, drawn)
@@ -81,6 +79,13 @@ class GeometrySql:
         transforms = self.geometry.crs.srid != self.grid_srid and not self.geometry.is_geography
         whole = self.pieced is None and not self.in_pieces and not self.pieces
         return self.looks_for_tiny and transforms and whole and self.geometry.type in LINEAR | AREAL
+
+    def _middle(self) -> sql.Composable:
+        """The middle of its box, transformed."""
+        srid = self.geometry.crs.srid
+        if (srid, self.grid_srid) == (4326, 3857):
+            return middle_in_mercator(self.source, self.schema)
+        return self._transformed(middle(self.source, srid, self.schema))
 
     def _is_tiny(self) -> sql.Composable:
         # The box of a heavy one costs reading all of it.
@@ -113,7 +118,7 @@ class GeometrySql:
 
         if not self.may_vanish:
             return encoded(geom)
-        small = small_shape(geom, self.geometry, self.schema, encoded)
+        small = small_shape(geom, self.geometry, self.schema, encoded, as_tiny=self._has_tiny)
         made = sql.SQL("COALESCE({}, CASE WHEN {} OPERATOR({}.&&) {}{} THEN {} END)").format(
             encoded(geom), geom, self.schema, self.parameter("shown", "geometry"), self._is_whole(), small
         )

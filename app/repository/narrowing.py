@@ -12,7 +12,7 @@ from ..layers.cql2.tree import Expression, both
 from ..layers.layer import Layer, RowLayer
 from ..layers.layer_entry import Entry
 from ..layers.names import nearest
-from ..layers.options import NO_OPTIONS
+from ..layers.options import NO_OPTIONS, OverviewFilter
 from ..layers.order import SortKey
 
 _AS_THEY_ARE = ("minzoom", "maxzoom", "buffer", "limit", "mvt_name", "ttl_s", "numeric_as", "json_as")
@@ -63,6 +63,8 @@ class Narrowing:
         if overview is not None:
             said["overview_sum"] = tuple(self._numbers(layer, columns, overview.sum, f"{who} overview.sum"))
             said["overview_mean"] = tuple(self._numbers(layer, columns, overview.mean, f"{who} overview.mean"))
+            said["overview_merge"] = tuple(self._merged(layer, columns, overview.merge, f"{who} overview.merge"))
+            said["overview_filters"] = tuple(self._filters(layer, overview.filters, f"{who} overview.filters"))
         options = replace(layer.options, **said)
         return replace(layer, columns=columns, options=options if options != NO_OPTIONS else NO_OPTIONS)
 
@@ -105,6 +107,28 @@ class Narrowing:
                 self.notices.append(f"{where}: {name!r} is not among the columns that are served")
             else:
                 yield column
+
+    def _merged(self, layer: RowLayer, columns: tuple[Column, ...], names: tuple[str, ...], where: str) -> Iterator[Column]:
+        """Served columns by which lines are merged."""
+        if names and layer.geometry.has_no_lines:
+            self.notices.append(f"{where}: only lines are merged, and the geometry is {layer.geometry.type}")
+            return
+        for name in dict.fromkeys(names):
+            column = _column(layer, name)
+            if column is None:
+                self._no_column(layer, "", name, where)
+            elif column not in columns:
+                self.notices.append(f"{where}: {name!r} is not among the columns that are served")
+            else:
+                yield column
+
+    def _filters(self, layer: RowLayer, texts: tuple[str, ...], where: str) -> Iterator[OverviewFilter]:
+        """Conditions that a request may ask for; one that cannot be understood hides nothing, and is left out."""
+        for place, text in enumerate(dict.fromkeys(texts)):
+            try:
+                yield OverviewFilter(text, parse_for(layer, text, None))
+            except FilterError as error:
+                self.notices.append(f"{where}[{place}]: {error}")
 
     def _columns(self, layer: RowLayer, names: tuple[str, ...], who: str) -> tuple[Column, ...]:
         for name in names:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from psycopg import sql
 
 from ..layers.band_layer import BandLayer, PiecedLayer
-from ..layers.overview import key_of, stored_columns
+from ..layers.overview import key_of
 from .identifier import identifier
+from .packed_sql import unpacked
 
 PIECED = "~pieced"
 """Column that says that a geometry was put together of pieces: it is in the grid's CRS, and as it is to be drawn."""
@@ -14,24 +17,31 @@ PIECE_SEARCH = "piece_search"
 """Parameter: the tile's buffered box in the grid's CRS."""
 
 
-def joined(layer: BandLayer, found: sql.Composable, postgis: sql.Identifier) -> sql.Composed:
+def joined(
+    layer: BandLayer, names: Collection[str], found: sql.Composable, postgis: sql.Identifier
+) -> sql.Composed:
     """Features of a band, each put together of those of its pieces that were found: in the CRS in which they were cut,
-    so that ST_AsMVTGeom leaves no inner edges."""
-    columns = [identifier(column.name) for column in layer.columns]
-    columns += [
-        identifier(name) for name in layer.key if name not in {column.name for column in layer.columns}
-    ]
+    so that ST_AsMVTGeom leaves no inner edges. `names` are the columns that are asked for: a role need not read others."""
+    totals = [name for each in layer.summed if each.mean in names or each.total in names for name in (each.total, each.rows)]
+    dot = () if layer.dot is None else (layer.dot.x, layer.dot.y, layer.dot.width)
+    columns = [identifier(name) for name in dict.fromkeys((*names, *totals, *dot))]
+    source = sql.SQL("source.{}")
+    piece, stored = source.format(identifier(layer.piece)), source.format(identifier(layer.geometry.name))
+    shape = source.format(identifier(layer.shape))
+    geometry = unpacked(shape, layer.lattice, layer.geometry.crs.srid, postgis)
+    table = identifier(layer.schema, layer.name)
     once = _once(
-        identifier(layer.schema, layer.name),
-        columns,
-        layer.geometry.name,
-        layer.geometry.name,
-        layer.key,
-        layer.piece,
-        found,
-        postgis,
-    )
-    return sql.SQL("({})").format(once)
+        table, columns, geometry, layer.geometry.name, layer.key, layer.piece,
+        sql.SQL("{} AND {} > 0").format(found, piece), postgis,
+    )  # fmt: skip
+    # Most features are one row: to sort these with the pieces took longer than to look twice.
+    return sql.SQL(
+        "(SELECT {columns}, CASE WHEN {shape} IS NULL THEN {stored} ELSE {geometry} END AS {served_as}"
+        " FROM {table} AS source WHERE {found} AND {piece} = 0 UNION ALL ({once}))"
+    ).format(
+        columns=sql.SQL(", ").join(source.format(name) for name in columns), shape=shape, stored=stored, geometry=geometry,
+        served_as=identifier(layer.geometry.name), table=table, found=found, piece=piece, once=once,
+    )  # fmt: skip
 
 
 def added_up(layer: BandLayer) -> dict[str, sql.Composable]:
@@ -58,23 +68,25 @@ def added_up(layer: BandLayer) -> dict[str, sql.Composable]:
 
 
 def _once(
-    table: sql.Composable, columns: list[sql.Identifier], geometry: str, served_as: str, key: tuple[str, ...], piece: str,
+    table: sql.Composable, columns: list[sql.Identifier], geometry: sql.Composable, served_as: str, key: tuple[str, ...], piece: str,
     found: sql.Composable, postgis: sql.Identifier,
 ) -> sql.Composed:  # fmt: skip
     keys = sql.SQL(", ").join(sql.SQL("source.{}").format(identifier(name)) for name in key)
     return sql.SQL(
-        "SELECT DISTINCT ON ({keys}) {columns}, {s}.ST_Collect(source.{geometry}) OVER (PARTITION BY {keys} ORDER BY source.{piece}"
+        "SELECT DISTINCT ON ({keys}) {columns}, {s}.ST_Collect({geometry}) OVER (PARTITION BY {keys} ORDER BY source.{piece}"
         " ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS {served_as}"
         " FROM {table} AS source WHERE {found} ORDER BY {keys}, source.{piece}"
     ).format(
         keys=keys, columns=sql.SQL(", ").join(sql.SQL("source.{}").format(name) for name in columns), s=postgis, table=table,
-        geometry=identifier(geometry), served_as=identifier(served_as), piece=identifier(piece), found=found,
+        geometry=geometry, served_as=identifier(served_as), piece=identifier(piece), found=found,
     )  # fmt: skip
 
 
-def beside_pieces(layer: PiecedLayer, found: sql.Composable, postgis: sql.Identifier) -> sql.Composed:
-    """The rows of the table that are not heavy, found as ever, and the heavy ones put together of their pieces."""
-    names = stored_columns(layer)
+def beside_pieces(
+    layer: PiecedLayer, names: Collection[str], found: sql.Composable, postgis: sql.Identifier
+) -> sql.Composed:
+    """The rows of the table that are not heavy, found as ever, and the heavy ones put together of their pieces. `names` are
+    the columns that are asked for."""
     columns = [identifier(name) for name in names]
     pieces = identifier("flagstone", layer.pieces.table)
     same = sql.SQL(" AND ").join(
@@ -87,7 +99,7 @@ def beside_pieces(layer: PiecedLayer, found: sql.Composable, postgis: sql.Identi
     heavy = _once(
         pieces,
         columns,
-        layer.names.geometry,
+        unpacked(sql.SQL("source.{}").format(identifier(layer.names.shape)), layer.lattice, layer.grid_srid, postgis),
         layer.geometry.name,
         key_of(layer),
         layer.names.piece,

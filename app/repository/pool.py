@@ -22,6 +22,8 @@ from .faults import translated
 
 # What would otherwise differ between databases and change a tile's bytes, and what a read never needs.
 _SESSION = {
+    # psycopg reads JSON as UTF-8 whatever it comes in, and gives the texts of an SQL_ASCII database as bytes.
+    "client_encoding": "UTF8",
     "TimeZone": "UTC",
     "DateStyle": "ISO, YMD",
     "IntervalStyle": "iso_8601",
@@ -40,6 +42,11 @@ _SINCE_14 = {"enable_memoize": "off"}
 _FEWER_PARALLEL = sql.SQL(
     "pg_catalog.set_config('parallel_setup_cost', CASE pg_catalog.current_setting('parallel_setup_cost') WHEN '1000' THEN '1000000'"
     " ELSE pg_catalog.current_setting('parallel_setup_cost') END, {})"
+)
+
+_USUAL_PARALLEL = (
+    "SELECT pg_catalog.set_config('parallel_setup_cost', CASE pg_catalog.current_setting('parallel_setup_cost') WHEN '1000000'"
+    " THEN '1000' ELSE pg_catalog.current_setting('parallel_setup_cost') END, true)"
 )
 
 # What a transaction holds ends with it, but not locks that a function took for the session, nor what it prepared.
@@ -257,3 +264,12 @@ def read_only(
                 yield connection.cursor(binary=True)
         else:
             yield connection.cursor(binary=True)
+
+
+@contextmanager
+def usual_parallel_cost(cursor: Cursor[TupleRow]) -> Iterator[None]:
+    """PostgreSQL's own cost of a parallel plan for what the block runs, in a transaction: for what reads millions of rows and
+    gives a few."""
+    with cursor.connection.transaction():
+        cursor.execute(_USUAL_PARALLEL, prepare=False)
+        yield

@@ -17,6 +17,8 @@ Version = tuple[int, int, int]
 PROMISED: Version = (3, 3, 0)
 OLDEST: Version = (2, 5, 0)
 _FEATURE_IDS: Version = (3, 0, 0)
+_WHOLE_ENCODINGS = ("UTF8", "SQL_ASCII")
+"""Those whose texts are UTF-8 inside a tile too: PostgreSQL keeps what clients wrote into SQL_ASCII."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class _Row:
     version: str | None
     database: str
     login: str
+    encoding: str
     sees_all: bool
     may_use: bool | None
 
@@ -85,6 +88,11 @@ def _notices(row: _Row, postgis: PostGIS) -> list[str]:
     if not row.may_use:
         notices.append(
             f"The login {row.login!r} has no USAGE on schema {postgis.schema!r}, where PostGIS is, and can make no tile."
+        )
+    if row.encoding not in _WHOLE_ENCODINGS:
+        notices.append(
+            f"The database {row.database!r} has the encoding {row.encoding}: PostGIS writes its bytes into tiles, where texts"
+            " beyond ASCII are read as UTF-8 and come out wrong."
         )
     return notices
 

@@ -20,10 +20,14 @@ from .identifier import identifier
 
 def indexes(names: BandNames, plan: BandPlan) -> list[sql.Composed]:
     """What an index that `near` asks is over, and of which rows: one for each class of widths."""
-    x, y, width = (identifier(name) for name in (names.x, names.y, names.width))
+    x, y = identifier(names.x), identifier(names.y)
+    return [sql.SQL("({x}, {y}) WHERE {of_class}").format(x=x, y=y, of_class=each) for each in classes(names, plan)]
+
+
+def classes(names: BandNames, plan: BandPlan) -> list[sql.Composed]:
+    """Conditions that divide the rows of a band by their width: for each there is an index of their middles."""
     return [
-        sql.SQL("({x}, {y}) WHERE {of_class}").format(x=x, y=y, of_class=_of_class(width, low, high))
-        for low, high in pairwise((0.0, *widths(plan), math.inf))
+        _of_class(identifier(names.width), low, high) for low, high in pairwise((0.0, *widths(plan), math.inf))
     ]
 
 

@@ -7,6 +7,7 @@ is transformed. `half_pixel` is half a pixel in units of the tile.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from psycopg import sql
@@ -18,6 +19,8 @@ AREAL = {"POLYGON", "MULTIPOLYGON"}
 
 _PIXEL_X, _PIXEL_Y = sql.SQL("%(pixel_x)s::pg_catalog.float8"), sql.SQL("%(pixel_y)s::pg_catalog.float8")
 _TINY, _HALF = sql.SQL("%(tiny)s::pg_catalog.float8"), sql.SQL("%(half_pixel)s::pg_catalog.float8")
+_RADIUS = 6378137.0
+"""Metres, of the sphere of EPSG:3857."""
 _HALF_DIAGONAL = 0.36
 """Part of a pixel's width and height that a line across its middle, as long as the pixel is wide, covers on each side."""
 
@@ -27,9 +30,16 @@ def small_shape(
     geometry: GeometryColumn,
     schema: sql.Identifier,
     encoded: Callable[[sql.Composable], sql.Composed],
+    *,
+    as_tiny: bool,
 ) -> sql.Composed:
     """A geometry of the grid's CRS, named `geom`, that ST_AsMVTGeom left out, as `encoded` makes a shape in units of the
-    tile; NULL where it was left out for another reason than being small."""
+    tile; NULL where it was left out for another reason than being small. `as_tiny` says that it is drawn around its middle,
+    as what is tiny: a point is encoded in 2.2 µs, a square in 12."""
+    if as_tiny:
+        pixel = around(encoded(_middle_of_box(geom, schema)), geometry, schema)
+    else:
+        pixel = encoded(_pixel(geom, geometry, schema))
     return sql.SQL(
         "CASE WHEN {s}.ST_XMax({g}) - {s}.ST_XMin({g}) < {px} AND {s}.ST_YMax({g}) - {s}.ST_YMin({g}) < {py} THEN {pixel}{thin} END"
     ).format(
@@ -37,7 +47,7 @@ def small_shape(
         g=geom,
         px=_PIXEL_X,
         py=_PIXEL_Y,
-        pixel=encoded(_pixel(geom, geometry, schema)),
+        pixel=pixel,
         thin=_thin(geom, geometry, schema, encoded),
     )
 
@@ -94,16 +104,29 @@ def is_tiny(stored: sql.Composable, schema: sql.Identifier) -> sql.Composed:
 
 def middle(stored: sql.Composable, srid: int, schema: sql.Identifier) -> sql.Composed:
     """The middle of its box, as a point."""
+    return sql.SQL("{}.ST_SetSRID({}, {})").format(schema, _middle_of_box(stored, schema), sql.Literal(srid))
+
+
+def middle_in_mercator(stored: sql.Composable, schema: sql.Identifier) -> sql.Composed:
+    """The middle of the box of a geometry in degrees (EPSG:4326), as a point in EPSG:3857: ST_Transform takes 3.3 µs for it."""
     return sql.SQL(
-        "{s}.ST_SetSRID({s}.ST_MakePoint(({s}.ST_XMin({g}) + {s}.ST_XMax({g})) / 2, ({s}.ST_YMin({g}) + {s}.ST_YMax({g})) / 2), {srid})"
-    ).format(s=schema, g=stored, srid=sql.Literal(srid))
+        "{s}.ST_SetSRID({s}.ST_MakePoint(({s}.ST_XMin({g}) + {s}.ST_XMax({g})) / 2 * {degree},"
+        # At a pole there is no logarithm; no tile reaches up there.
+        " pg_catalog.ln(pg_catalog.tan(pg_catalog.radians(45 + LEAST(GREATEST(({s}.ST_YMin({g}) + {s}.ST_YMax({g})) / 2, -89.9), 89.9) / 2)))"
+        " * {radius}), 3857)"
+    ).format(s=schema, g=stored, degree=sql.Literal(math.radians(_RADIUS)), radius=sql.Literal(_RADIUS))
+
+
+def _middle_of_box(geom: sql.Composable, schema: sql.Identifier) -> sql.Composed:
+    return sql.SQL(
+        "{s}.ST_MakePoint(({s}.ST_XMin({g}) + {s}.ST_XMax({g})) / 2, ({s}.ST_YMin({g}) + {s}.ST_YMax({g})) / 2)"
+    ).format(s=schema, g=geom)
 
 
 def around(point: sql.Composable, geometry: GeometryColumn, schema: sql.Identifier) -> sql.Composed:
     """A square of a pixel, or a line as long, around a point in units of the tile."""
+    square = sql.SQL("{}.ST_Expand({}, {})").format(schema, point, _HALF)
     if geometry.type in LINEAR:
-        return sql.SQL(
-            "{s}.ST_MakeLine({s}.ST_Translate({p}, -{h}, {h}), {s}.ST_Translate({p}, {h}, -{h}))"
-        ).format(s=schema, p=point, h=_HALF)
+        return sql.SQL("{}.ST_BoundingDiagonal({})").format(schema, square)
     # The tile's y runs downward, so the ring has to run the other way.
-    return sql.SQL("{s}.ST_Reverse({s}.ST_Expand({p}, {h}))").format(s=schema, p=point, h=_HALF)
+    return sql.SQL("{}.ST_Reverse({})").format(schema, square)

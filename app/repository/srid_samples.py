@@ -22,11 +22,15 @@ _AT_ONCE = 50
 
 
 class Sample(NamedTuple):
-    """The SRID, or 0 and why there is none. A failed look is no answer: what was known before still holds."""
+    """The SRID, or 0 and why there is none. A failed look is no answer: what was known before still holds.
+
+    `says_none` where the rows were seen, and have SRID 0.
+    """
 
     srid: int
     reason: str = ""
     failed: bool = False
+    says_none: bool = False
 
 
 Key = tuple[int, str]
@@ -110,7 +114,7 @@ def _judged(srids: list[int]) -> Sample:
         case []:
             return Sample(0, "SRID unknown: its type names none, and there is no row with a geometry to learn it from")
         case [0]:
-            return Sample(0, "SRID 0: its geometries do not say in which reference system they are")
+            return Sample(0, "SRID 0: its geometries do not say in which reference system they are", says_none=True)
         case [srid]:
             return Sample(srid)
     return Sample(0, f"mixed SRIDs: {', '.join(map(str, srids))}")

@@ -13,7 +13,7 @@ from psycopg import Connection
 from psycopg.types.json import Jsonb
 
 from ..layers.overview import definition
-from ..layers.overview_plan import Attribute, Sample, SampledRow
+from ..layers.overview_sample import Attribute, Sample, SampledRow
 from . import own_schema
 from .overviews.target import Target
 from .statements import statement
@@ -27,11 +27,7 @@ _HEAVY = ("heavy_rows", "heavy_bytes", "heavy_vertices")
 
 def kept(connection: Connection[Any], target: Target, table_bytes: int) -> Sample | None:
     """The sample of the layer as it is now; None where there is none, or the login may not read it."""
-    there = connection.execute(
-        "SELECT COALESCE(has_table_privilege(to_regclass('flagstone.layer_sample'), 'SELECT'), false)"
-        " AND has_schema_privilege(to_regnamespace('flagstone'), 'USAGE')"
-    ).fetchone()
-    if there != (True,):
+    if not own_schema.readable(connection, "layer_sample"):
         return None
     row = connection.execute(
         "SELECT facts, rows FROM flagstone.layer_sample WHERE definition = %s AND taken > now() - make_interval(days => %s)"
@@ -58,7 +54,8 @@ def keep(connection: Connection[Any], target: Target, sample: Sample) -> None:
     }
     with connection.transaction():
         own_schema.alone(connection)
-        connection.execute(statement("layer_samples"), prepare=False)
+        with own_schema.only_ours(connection, "layer_sample"):
+            connection.execute(statement("layer_samples"), prepare=False)
         connection.execute(
             "DELETE FROM flagstone.layer_sample WHERE relation NOT IN (SELECT oid FROM pg_class)"
         )
@@ -77,10 +74,12 @@ def keep(connection: Connection[Any], target: Target, sample: Sample) -> None:
 
 
 def _packed(sample: Sample) -> bytes:
-    """Four single-precision numbers a row, which is near enough to plan by; the vertices of a point are negative."""
+    """Four single-precision numbers a row, which is near enough to plan by; the vertices of a point are negative, and
+    those of a line half a vertex more."""
     numbers = array("f")
     for row in sample.rows:
-        numbers.extend((row.x, row.y, row.width, -row.points if row.is_point else row.points))
+        points = -row.points if row.is_point else row.points + row.is_line / 2
+        numbers.extend((row.x, row.y, row.width, points))
     return zlib.compress(numbers.tobytes(), 1)
 
 
@@ -90,7 +89,7 @@ def _rows(packed: bytes) -> tuple[SampledRow, ...]:
     places = range(0, len(numbers), _FIELDS)
     return tuple(
         SampledRow(
-            numbers[at], numbers[at + 1], numbers[at + 2], abs(int(numbers[at + 3])), numbers[at + 3] < 0
+            numbers[at], numbers[at + 1], numbers[at + 2], abs(int(numbers[at + 3])), numbers[at + 3] < 0, numbers[at + 3] % 1 > 0
         )
         for at in places
     )

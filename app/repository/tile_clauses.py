@@ -96,13 +96,18 @@ class Clauses:
         layer, met = self.layer, self.filtered(self.found())
         rows: sql.Composable
         if isinstance(layer, PiecedLayer):
-            rows = beside_pieces(layer, met, self.schema)
+            rows = beside_pieces(layer, self._read_columns(), met, self.schema)
         elif isinstance(layer, BandLayer) and layer.in_pieces:
-            rows = joined(layer, met, self.schema)
+            rows = joined(layer, self._read_columns(), met, self.schema)
         else:
             return rows_of(layer, [name for name, _ in request.arguments], postgis.schema)
         self._found_already, self.condition = True, None
         return rows
+
+    def _read_columns(self) -> tuple[str, ...]:
+        """The layer's columns that are read beside its geometry: none that this identity need not be able to read."""
+        names = [column.name for column in (*self.columns, *(key.column for key in self.sort_keys))]
+        return tuple(dict.fromkeys([*names, *self.layer.key, *([] if self.id_column is None else [self.id_column.name])]))
 
     # --- rows ---------------------------------------------------------------------------------------------------
 

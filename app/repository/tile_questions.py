@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from psycopg import sql
 
@@ -24,7 +24,7 @@ from .rows import unknown_system
 from .selection_sql import asks_sphere, selection_query, selection_values
 from .tile_search import Search, Way, parameters, search
 from .tile_size import MOST, bounded
-from .tile_sql import sql_tile, tile_query
+from .tile_sql import estimate_query, sql_tile, tile_query
 from .tile_texts import TileTexts
 
 _LONG_TEXT = 8000
@@ -32,6 +32,9 @@ _LONG_TEXT = 8000
 
 _FEW_FOR_ANY_PLAN = 2000
 """Rows that an index finds as quickly as any plan does."""
+
+_MANY_TO_WEIGH = 200_000
+"""Rows from which on a choice by cells is worth a parallel plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class Question:
     runs_code: bool
     unknown_system: Callable[[], bytes] | None = None
     """The statement that gives an SRID of the rows that the database does not know, with the same values."""
+    parallel: bool = False
+    """Whether it is planned with PostgreSQL's own cost of a parallel plan. The result is the same either way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,9 @@ def tile_rows(
         values[MOST] = most_bytes
     if chosen is not None:
         values.update(chosen.values)
-    return TileRows(request, layer, tile, postgis, found, chosen, values, _expected(layer, found, spread(layer)))
+    return TileRows(
+        request, layer, tile, postgis, found, chosen, values, _expected(layer, found, spread(layer))
+    )
 
 
 def _expected(layer: RowLayer, found: Search, spread: Spread | None) -> float | None:
@@ -144,8 +151,19 @@ class Questions:
         values = selection_values(
             rows.search, layer.geometry.crs.srid, size, on_sphere=on_sphere, needed=needed
         )
+        weighed = layer.estimated_rows if rows.expected is None else rows.expected
         # It reads much of a large layer: planned for its own box.
-        return self._question(rows, text, {"limit": limit, **values}, prepare=False)
+        question = self._question(rows, text, {"limit": limit, **values}, prepare=False)
+        return replace(question, parallel=weighed is not None and weighed >= _MANY_TO_WEIGH)
+
+    def estimate(self, rows: TileRows) -> Question:
+        """How many rows meet the tile, about: a plan as JSON, in which `Plan Rows` says it."""
+        text = self._text(
+            rows,
+            "estimate",
+            lambda: estimate_query(rows.request, rows.layer, rows.search, rows.condition, rows.postgis),
+        )
+        return self._question(rows, text, {}, prepare=False)
 
     def _question(
         self, rows: TileRows, text: bytes, values: dict[str, object], *, prepare: bool | None

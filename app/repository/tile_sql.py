@@ -20,7 +20,7 @@ from .tile_clauses import Clauses
 from .tile_search import Search
 from .tile_size import bounded
 
-VERSION = 4
+VERSION = 5
 """Raised whenever the same rows give other bytes; part of the cache key."""
 
 
@@ -85,6 +85,17 @@ def count_query(
     """The number of rows that meet a tile, with the parameters of the tile query."""
     clauses = Clauses(request, layer, search, condition, postgis)
     return sql.SQL("SELECT pg_catalog.count(*) FROM {} AS source WHERE {}").format(
+        clauses.rows, clauses.filtered(clauses.found())
+    )
+
+
+def estimate_query(
+    request: LayerRequest, layer: RowLayer, search: Search, condition: Condition | None, postgis: PostGIS
+) -> sql.Composed:
+    """PostgreSQL's plan for all rows that meet a tile, as JSON, with the parameters of the tile query: it says how many they
+    are, about, out of statistics that are the same for everybody who asks this database."""
+    clauses = Clauses(request, layer, search, condition, postgis)
+    return sql.SQL("EXPLAIN (FORMAT JSON) SELECT FROM {} AS source WHERE {}").format(
         clauses.rows, clauses.filtered(clauses.found())
     )
 

@@ -54,6 +54,18 @@ class CacheSettings(Part):
     cache_ttl_s: int = Field(
         300, ge=0, validation_alias=names("FLAGSTONE_CACHE_TTL_S", "CACHE_DEFAULT_TIMEOUT"),
         description="Seconds a tile is kept; 0 keeps none.")
+    cache_followed_ttl_s: int = Field(
+        86_400, ge=0, alias="FLAGSTONE_CACHE_FOLLOWED_TTL_S",
+        description="Seconds a tile is kept of a layer whose changes are followed, as long as none comes.")
+    changes_poll_ms: int = Field(
+        50, ge=0, le=10_000, alias="FLAGSTONE_CHANGES_POLL_MS",
+        description="How often the log of changes is read, milliseconds; 0 follows none.")
+    changes_max_age_ms: int = Field(
+        1000, ge=100, le=60_000, alias="FLAGSTONE_CHANGES_MAX_AGE_MS",
+        description="How long kept tiles are believed after the log was last read, milliseconds.")
+    cache_stale_s: int = Field(
+        0, ge=0, le=86_400, alias="FLAGSTONE_CACHE_STALE_S",
+        description="How long a tile that grew old may be shown until a new one is made, and when none can be, seconds; 0 never.")
     cache_rules: Annotated[tuple[CacheRule, ...], NoDecode, BeforeValidator(_rules)] = Field(
         (), alias="FLAGSTONE_CACHE_RULES",
         description="Other times to live: `layer=seconds` or `layer@0-6=seconds`, patterns, first match wins.")
@@ -63,6 +75,10 @@ class CacheSettings(Part):
         2048, ge=1, alias="FLAGSTONE_CACHE_MAX_TILE_KB", description="Compressed tiles above this are not cached, kilobytes.")
     http_max_age_s: int | None = Field(
         None, ge=0, validation_alias=names("FLAGSTONE_HTTP_MAX_AGE_S", "TIMVT_CACHECONTROL"), description="max-age told to clients, seconds. Default: the tile's time to live.")
+
+    http_followed_s_maxage_s: int = Field(
+        1, ge=0, le=3600, alias="FLAGSTONE_HTTP_FOLLOWED_S_MAXAGE_S",
+        description="s-maxage told to shared caches for layers whose changes are followed, seconds; browsers ask each time.")
 
     @field_validator("http_max_age_s", mode="before")
     @classmethod

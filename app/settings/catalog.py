@@ -29,6 +29,12 @@ class CatalogSettings(Part):
         description="Directory of `.sql` files, each a SELECT with placeholders that is a layer; read again with the catalog.")
     schema_order: Words = Field(
         ("public",), alias="FLAGSTONE_SCHEMA_ORDER", description="Where a bare layer name is looked for first; then by name.")
+    id_columns: Words = Field(
+        (), alias="FLAGSTONE_ID_COLUMNS",
+        description="Integer columns that give feature ids where a layer has no key that does; the first that it has counts.")
+    default_srid: int = Field(
+        0, ge=0, le=999_999, alias="FLAGSTONE_DEFAULT_SRID",
+        description="Reference system of geometry columns whose rows say none (SRID 0); with 0 they are no layers.")
     catalog_interval_s: float = Field(
         60.0, ge=0, alias="FLAGSTONE_CATALOG_INTERVAL_S", description="Seconds between reloads of the catalog; 0 means never.")
     catalog_miss_interval_s: float = Field(

@@ -18,6 +18,7 @@ from .cache import CacheSettings
 from .catalog import CatalogSettings
 from .database import DatabaseSettings
 from .declaration import names_of
+from .events import EventSettings
 from .tiles import TileSettings
 from .web import ProcessSettings, WebSettings
 
@@ -28,7 +29,7 @@ _WITHOUT_MEANING = frozenset({"TIMVT_DEBUG", "DB_MAX_QUERIES", "TIMVT_TEMPLATE_D
 
 
 # pydantic begins with the fields of the last base, and so do the tables that people read.
-class Settings(ProcessSettings, WebSettings, CacheSettings, TileSettings, CatalogSettings, DatabaseSettings):
+class Settings(ProcessSettings, WebSettings, EventSettings, CacheSettings, TileSettings, CatalogSettings, DatabaseSettings):
     """The settings of one Flagstone; see `table()` for the table that people read."""
 
     @model_validator(mode="after")

@@ -1,4 +1,5 @@
 // The map of one layer or a composite. `window.flagstoneMap` is the MapLibre map, for the console and for tests.
+import { connectEvents } from "./live.js";
 import { MapLibreMap, NavigationControl, Popup, ScaleControl, addProtocol } from "../vendor/maplibre-gl/maplibre-gl.mjs";
 
 const MOST_SHOWN = 10; // features of one click
@@ -54,9 +55,13 @@ async function fetchTile({ url }, { signal }) {
   if (response.status === 204) return { data: new ArrayBuffer(0) };
   return {
     data: await response.arrayBuffer(),
-    cacheControl: response.headers.get("Cache-Control"),
-    expires: response.headers.get("Expires"),
+    // What tells of its changes is loaded again when it changes, not when time has passed.
+    ...(isToldOf(response) ? {} : { cacheControl: response.headers.get("Cache-Control"), expires: response.headers.get("Expires") }),
   };
+}
+
+function isToldOf(response) {
+  return Boolean(facts.events) && /\bmax-age=0\b/.test(response.headers.get("Cache-Control") ?? "");
 }
 
 function remember(url, said) {
@@ -171,6 +176,8 @@ async function start() {
     container: "map",
     style: facts.style,
     hash: true,
+    // Tiles out of view are not told of changes: they are asked for again.
+    ...(facts.events ? { maxTileCacheSize: 0 } : {}),
     bounds: tilejson.bounds,
     fitBoundsOptions: { padding: 24, maxZoom: tilejson.maxzoom },
     attributionControl: { compact: false },
@@ -180,6 +187,7 @@ async function start() {
   map.addControl(new NavigationControl(), "top-right");
   map.addControl(new ScaleControl(), "bottom-left");
   connectPanel(map, tilejson);
+  if (facts.events) connectEvents(map, facts.events, (zoom) => tilesInView(map, zoom), document.getElementById("live"));
 }
 
 const address = document.getElementById("address");

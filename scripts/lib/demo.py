@@ -16,7 +16,7 @@ from . import CHECKOUT, child, environment, packages, postgres, progress
 from .server import Server
 
 _DESCRIPTION = """\
-Makes .venv, finds PostgreSQL with PostGIS, loads the sample with its overviews and starts gunicorn with the
+Makes .venv, finds PostgreSQL with PostGIS, loads the sample with its overviews and triggers and starts gunicorn with the
 production configuration on http://127.0.0.1:8081/ (PORT sets another port). Ctrl-C ends all of it. The log is in .local/.
 
 A database named by DATABASE_URL, in the environment or in .env, is used as it is: nothing in it is changed
@@ -133,6 +133,7 @@ def _private_database(started: ExitStack, variables: Mapping[str, str], *, load_
     if load_sample or not stamp.is_file() or stamp.read_text() != content:
         _load_sample({**variables, "DATABASE_URL": url})
         _build_overviews({**variables, "DATABASE_URL": url})
+        _follow_changes({**variables, "DATABASE_URL": url})
         stamp.write_text(content)
     return url
 
@@ -157,6 +158,11 @@ def _digest(folder: Path) -> str:
 def _load_sample(variables: Mapping[str, str]) -> None:
     progress.say("  Loading the sample")
     _flask(variables, "sample", "load", failed="The sample could not be loaded.")
+
+
+def _follow_changes(variables: Mapping[str, str]) -> None:
+    progress.say("  Following changes of the sample")
+    _flask(variables, "changes", "install", "--all", failed="The triggers of the sample could not be installed.")
 
 
 def _build_overviews(variables: Mapping[str, str]) -> None:

@@ -33,9 +33,9 @@ class Answer:
         return json.loads(self.body)
 
 
-def ask(url: str, path: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
+def ask(url: str, path: str, headers: Mapping[str, str] | None = None, method: str = "GET", timeout: float = 20) -> Answer:
     """One request as it is written here: nothing is added but a Host where there is none."""
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=timeout)
     try:
         connection.request(method, path, headers={"Host": SITE, **(headers or {})})
         answer = connection.getresponse()

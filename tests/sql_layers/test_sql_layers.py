@@ -6,6 +6,7 @@ import psycopg
 import pytest
 from flask import Flask
 
+from app.layers.identity import ANONYMOUS, Identity
 from tests.tile_decoding import attributes, decoded, drawn, features, get
 
 
@@ -170,3 +171,13 @@ def test_equal_tiles_have_one_key_and_others_another(sql_app: Callable[..., Flas
     assert [attributes(app, f"/tiles/n/0/0/0{q}") for q in ("", "?n=1", "?n=2", "?n=%2B1")] == [
         [{"n": 1}], [{"n": 1}], [{"n": 2}], [{"n": 1}]
     ]  # fmt: skip
+
+
+def test_only_the_login_itself_reads_a_statement(sql_app: Callable[..., Flask]) -> None:
+    app = sql_app(rows="SELECT id, geom FROM squares", tile="SELECT ST_AsMVT(s, 'x') FROM (SELECT 1 AS id) AS s")
+    catalog = app.extensions["flagstone"].catalog.catalog()
+    own, other = Identity(role=catalog.login), Identity(role="somebody_else")
+    for name in ("rows", "tile"):
+        assert catalog.find(name, ANONYMOUS) is catalog.find(name, own) is not None
+        assert catalog.find(name, other) is None
+    assert catalog.visible(other) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...errors import BadParameter
+from ..finished_tiles import no_rows
 from ..identity import Identity
 from ..layer import Layer, RowLayer
 from ..parameters import Arguments, only, shown
@@ -42,7 +43,7 @@ def asked_filter(layer: Layer, arguments: Arguments, identity: Identity) -> Expr
 def refuse_filter(layer: Layer, arguments: Arguments) -> None:
     """BadParameter where a filter is asked of a layer that has finished tiles in place of rows."""
     if only(arguments, "filter"):
-        raise BadParameter("filter", f"Layer {layer.id} returns finished tiles: there are no rows that a filter could choose.")
+        raise no_rows(layer, "filter")
 
 
 def parse_for(layer: RowLayer, text: str, lang: str | None = None) -> Expression:

@@ -14,17 +14,18 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from ...layers.overview import BandNames, BandPlan, has_row_security, key_of, stored_columns, totals
+from ...layers.overview import BandNames, BandPlan, Lattice, has_row_security, key_of, stored_columns, totals
 from ...layers.tile import PIXELS
 from ..identifier import identifier
-from .shapes_sql import HEAVY_POINTS, PIECE_POINTS, Shapes
+from .shapes_sql import HEAVY_POINTS, PACKED_POINTS, Shapes
 from .totals_sql import mean, of_cell, own_total
 
 MEASURES = ("x", "y", "width", "size")
 
 # Columns within the statements, beside those of the layer, which may have any name.
-_DIMENSION, _CX, _CY, _COMPETES, _PLACE, _TOTAL, _PART, _NUMBER = (
-    identifier(f"flagstone~{name}") for name in ("dimension", "cx", "cy", "competes", "place", "total", "part", "number")
+DIMENSION, _CX, _CY, _COMPETES, _PLACE, _TOTAL, _PART, _NUMBER, _HEAVY = (
+    identifier(f"flagstone~{name}")
+    for name in ("dimension", "cx", "cy", "competes", "place", "total", "part", "number", "heavy")
 )
 
 
@@ -58,6 +59,21 @@ class BandSql:
         """The columns that go from band to band beside those of the layer and the count."""
         return sql.SQL(", ").join([*(identifier(getattr(self.names, name)) for name in MEASURES), *self._totals])
 
+    @property
+    def _fixed(self) -> sql.Composed:
+        """Numbers come before the layer's columns, the wide ones first: so rows of places take an eighth less."""
+        added = sql.Composed([part for name in self._totals for part in (sql.SQL(", "), name)])
+        return sql.SQL("{}{}").format(self._own("count", *MEASURES, "piece"), added)
+
+    @property
+    def _has_pieces(self) -> bool:
+        """Whether a feature may be in pieces. Points never are, and two columns without a value would cost each row eight bytes."""
+        return not self.shapes.layer.geometry.only_points and not has_row_security(self.shapes.layer)
+
+    @property
+    def _packed(self) -> sql.Composed:
+        return sql.SQL(", {}").format(self._own("whole", "shape")) if self._has_pieces else sql.SQL("").format()
+
     # --- features -----------------------------------------------------------------------------------------------
 
     def features_of_table(
@@ -82,22 +98,30 @@ class BandSql:
             count=identifier(names.count), x=identifier(names.x), y=identifier(names.y), width=identifier(names.width),
             size=identifier(names.size), geometry=identifier(names.geometry), finest=sql.Literal(finest), s=shapes.s,
             relation=rows or identifier(shapes.layer.schema, shapes.layer.name), stored=shapes.source(), placed=shapes.placed(),
-            measures=shapes.measures(sql.SQL("placed.geom")), where=where, dimension=_DIMENSION,
+            measures=shapes.measures(sql.SQL("placed.geom")), where=where, dimension=DIMENSION,
             more=sql.Composed([part for each in more for part in (sql.SQL(", "), each)]),
             totals=sql.Composed([own_total(each) for each in totals(shapes.layer)]),
         )  # fmt: skip
 
-    def features_of_band(self, band: sql.Composable, condition: sql.Composable | None) -> sql.Composed:
+    def features_of_band(self, band: sql.Composable, finer: BandPlan, condition: sql.Composable | None) -> sql.Composed:
         """Features of the band below, the finer one, or of rows of it: a winner stands for all that it won against."""
-        names = self.names
+        names, s = self.names, self.shapes.s
         where = sql.SQL("") if condition is None else sql.SQL("\nAND {}").format(condition)
+        geometry: sql.Composable = identifier(names.geometry)
+        dimension = sql.SQL("{}.ST_Dimension({})").format(s, geometry)
+        if self._has_pieces:
+            shape = identifier(names.shape)
+            packed = sql.SQL("COALESCE({}, {})").format(identifier(names.whole), shape)
+            dimension = sql.SQL("CASE WHEN {} IS NULL THEN {} ELSE 2 END").format(shape, dimension)
+            whole = self.shapes.unpacked(packed, Lattice.of_band(self.shapes.grid, finer))
+            geometry = sql.SQL("CASE WHEN {} IS NULL THEN {} ELSE {} END").format(shape, geometry, whole)
         return sql.SQL(
-            "SELECT {columns}, {measures}, {s}.ST_Dimension({geometry})::pg_catalog.int2 AS {dimension},"
-            " COALESCE({whole}, {geometry}) AS {geometry}\n"
+            "SELECT {columns}, {measures}, {dimension}::pg_catalog.int2 AS {as_dimension}, {geometry} AS {as_geometry}\n"
             "FROM {table} AS source\nWHERE {piece} <= 1{where}"
         ).format(
-            columns=self._list, measures=sql.SQL("{}, {}").format(self._own("count"), self._measures), s=self.shapes.s, geometry=identifier(names.geometry),
-            whole=identifier(names.whole), table=band, piece=identifier(names.piece), where=where, dimension=_DIMENSION,
+            columns=self._list, measures=sql.SQL("{}, {}").format(self._own("count"), self._measures), dimension=dimension,
+            as_dimension=DIMENSION, geometry=geometry, as_geometry=identifier(names.geometry), table=band,
+            piece=identifier(names.piece), where=where,
         )  # fmt: skip
 
     # --- band ---------------------------------------------------------------------------------------------------
@@ -110,10 +134,10 @@ class BandSql:
         return sql.SQL(
             "WITH features AS NOT MATERIALIZED (\n{features}\n), judged AS NOT MATERIALIZED (\n{judged}\n), ranked AS (\n{ranked}\n"
             "), shaped AS (\n{shaped}\n), stored AS (\n{stored}\n)\n"
-            "SELECT {columns}, {own}{means} FROM stored ORDER BY {geometry}"
+            "SELECT {own}, {columns}{shapes}, {geometry}{means} FROM stored ORDER BY {geometry}"
         ).format(
             features=features, judged=self._judged(plan), ranked=self._ranked(), shaped=self._shaped(plan),
-            stored=self._stored(plan), columns=self._list, own=sql.SQL("{}, {}, {}").format(self._own("count"), self._measures, self._own("piece", "whole", "geometry")),
+            stored=self._stored(plan), columns=self._list, own=self._fixed, shapes=self._packed,
             geometry=identifier(names.geometry), means=sql.Composed([mean(each) for each in totals(self.shapes.layer)]),
         )  # fmt: skip
 
@@ -168,12 +192,11 @@ class BandSql:
         names = self.names
         return sql.SQL(
             "WITH features AS MATERIALIZED (\n{features}\n), shaped AS (\n"
-            "SELECT {columns}, {count}, {measures}, 0::pg_catalog.int4 AS {piece}, NULL::{s}.geometry AS {whole}, {shape} AS {geometry}"
+            "SELECT {count}, {measures}, 0::pg_catalog.int4 AS {piece}, {columns}, {shape} AS {geometry}"
             " FROM features\n)\nSELECT * FROM shaped ORDER BY {geometry}"
         ).format(
             features=features, columns=self._list, count=identifier(names.count), measures=self._own(*MEASURES),
-            piece=identifier(names.piece), whole=identifier(names.whole), s=self.shapes.s, shape=self._winner(plan),
-            geometry=identifier(names.geometry),
+            piece=identifier(names.piece), shape=self._winner(plan), geometry=identifier(names.geometry),
         )  # fmt: skip
 
     def _winner(self, plan: BandPlan) -> sql.Composed:
@@ -181,8 +204,8 @@ class BandSql:
         names, shapes = self.names, self.shapes
         x, y, geometry = identifier(names.x), identifier(names.y), identifier(names.geometry)
         return sql.SQL("CASE WHEN {dimension} = 0 THEN {geometry} WHEN {width} < {pixel} THEN {smallest} ELSE {as_it_is} END").format(
-            dimension=_DIMENSION, geometry=geometry, width=identifier(names.width), pixel=sql.Literal(plan.pixel),
-            smallest=shapes.smallest(_DIMENSION, x, y, plan), as_it_is=shapes.as_it_is(geometry, x, y, plan),
+            dimension=DIMENSION, geometry=geometry, width=identifier(names.width), pixel=sql.Literal(plan.pixel),
+            smallest=shapes.smallest(DIMENSION, x, y, plan), as_it_is=shapes.as_it_is(geometry, x, y, plan),
         )  # fmt: skip
 
     def _shaped(self, plan: BandPlan) -> sql.Composed:
@@ -203,43 +226,68 @@ class BandSql:
     def _stored(self, plan: BandPlan) -> sql.Composed:
         """Heavy polygons that are wider than two tiles in pieces; the first one carries the whole, from which coarser bands
         are made. A tile that shows most of a polygon has only more to do where that is in pieces."""
-        names, s = self.names, self.shapes.s
-        geometry = identifier(names.geometry)
+        names, s, shapes = self.names, self.shapes.s, self.shapes
+        geometry, piece = identifier(names.geometry), identifier(names.piece)
+        common = sql.SQL("{}, {}, {}").format(self._list, self._own("count"), self._measures)
+        if not self._has_pieces:
+            return sql.SQL("SELECT {common}, 0::pg_catalog.int4 AS {piece}, {geometry} FROM shaped").format(
+                common=common, piece=piece, geometry=geometry
+            )
         heavy = sql.SQL("{s}.ST_Dimension({g}) = 2 AND {s}.ST_NPoints({g}) > {heavy} AND {width} > {tiles}").format(
             s=s, g=geometry, heavy=sql.Literal(HEAVY_POINTS), width=identifier(names.width),
             tiles=sql.Literal(2 * PIXELS * plan.pixel),
         )  # fmt: skip
-        common = sql.SQL("{}, {}, {}").format(self._list, self._own("count"), self._measures)
+        parts = sql.SQL(
+            "SELECT part.geom, pg_catalog.row_number() OVER (ORDER BY {s}.ST_Dimension(part.geom) DESC, part.geom, part.path) AS number"
+            " FROM {s}.ST_Dump({heavy}.{g}) AS part"
+        ).format(s=s, heavy=_HEAVY, g=geometry)
+        lattice, number, part = Lattice.of_band(shapes.grid, plan), sql.SQL("piece.{}").format(_NUMBER), sql.SQL("piece.{}").format(_PART)
+        own = sql.SQL("shaped.{}").format(geometry)
+        is_packed = sql.SQL("{s}.ST_Dimension({g}) = 2 AND {s}.ST_NPoints({g}) > {points}").format(
+            s=s, g=own, points=sql.Literal(PACKED_POINTS)
+        )
         return sql.SQL(
-            "SELECT {common}, 0::pg_catalog.int4 AS {piece}, NULL::{s}.geometry AS {whole}, {geometry} FROM shaped"
-            " WHERE ({heavy}) IS NOT TRUE\n"
-            "UNION ALL\nSELECT {common}, part.{number}::pg_catalog.int4, CASE WHEN part.{number} = 1 THEN shaped.{geometry} END, part.{part}"
-            " FROM shaped CROSS JOIN LATERAL {s}.ST_Subdivide(shaped.{geometry}, {points}) WITH ORDINALITY AS part ({part}, {number})"
-            " WHERE {heavy}"
+            "SELECT {common}, 0::pg_catalog.int4 AS {piece}, NULL::pg_catalog.bytea AS {whole},"
+            " CASE WHEN {is_packed} THEN {packed_own} END AS {shape}, CASE WHEN {is_packed} THEN {across_own} ELSE {geometry} END AS {geometry}"
+            " FROM shaped WHERE ({heavy}) IS NOT TRUE\n"
+            "UNION ALL\nSELECT {common}, {number}::pg_catalog.int4,"
+            " CASE WHEN {number} = 1 AND {several} THEN {packed_whole} END, {packed}, {across}"
+            " FROM (SELECT * FROM shaped WHERE {heavy} OFFSET 0) AS {as_heavy}"
+            " CROSS JOIN LATERAL ({pieces}) AS piece ({as_number}, {as_part}, {as_total})"
         ).format(
-            part=_PART, number=_NUMBER,            common=common, piece=identifier(names.piece), whole=identifier(names.whole), s=s, geometry=geometry, heavy=heavy,
-            points=sql.Literal(PIECE_POINTS),
+            common=common, piece=piece, whole=identifier(names.whole), shape=identifier(names.shape), geometry=geometry, heavy=heavy,
+            number=number, several=sql.SQL("piece.{} > 1").format(_TOTAL), as_number=_NUMBER, as_part=_PART, as_total=_TOTAL,
+            packed_whole=shapes.packed(sql.SQL("{}.{}").format(_HEAVY, geometry), lattice), packed=shapes.packed(part, lattice),
+            across=shapes.across(part), as_heavy=_HEAVY, pieces=shapes.pieces(parts), is_packed=is_packed,
+            packed_own=shapes.packed(own, lattice), across_own=shapes.across(own),
         )  # fmt: skip
+
+    def in_pieces(self) -> sql.Composed:
+        """Whether a row of a band or of pieces is packed, or one of several of its feature."""
+        return sql.SQL("{} IS NOT NULL").format(identifier(self.names.shape)) if self._has_pieces else sql.SQL("{}").format(sql.SQL("false"))
 
     # --- pieces for the zooms above -------------------------------------------------------------------------------
 
     def heavy(self, condition: sql.Composable | None, rows: sql.Composable | None = None) -> sql.Composed:
         """Heavy polygons of the table, or of `rows` of it, as they are, in the grid's CRS and in pieces."""
-        names, shapes = self.names, self.shapes
+        names, shapes, s = self.names, self.shapes, self.shapes.s
         where = sql.SQL("") if condition is None else sql.SQL("\nAND {}").format(condition)
+        parts = sql.SQL(
+            "SELECT sound.geom, pg_catalog.row_number() OVER (ORDER BY {s}.ST_Dimension(sound.geom) DESC, sound.geom, part.path) AS number"
+            " FROM {s}.ST_Dump(placed.geom) AS part CROSS JOIN LATERAL (SELECT {sound} AS geom OFFSET 0) AS sound"
+            " WHERE NOT {s}.ST_IsEmpty(sound.geom)"
+        ).format(s=s, sound=shapes.sound(sql.SQL("part.geom")))
+        lattice, part = Lattice.of_pieces(shapes.grid), sql.SQL("piece.geom")
         return sql.SQL(
-            "SELECT {columns}, pg_catalog.row_number() OVER (PARTITION BY {keys} ORDER BY part.path, piece.number)"
-            "::pg_catalog.int4 AS {piece}, piece.geom AS {geometry}\n"
+            "SELECT {columns}, piece.number::pg_catalog.int4 AS {piece}, {packed} AS {shape}, {across} AS {geometry}\n"
             "FROM {relation} AS source\n{stored}\n{placed}\n"
-            "CROSS JOIN LATERAL {s}.ST_Dump(placed.geom) AS part\n"
-            "CROSS JOIN LATERAL {s}.ST_Subdivide({sound}, {points}) WITH ORDINALITY AS piece (geom, number)\n"
+            "CROSS JOIN LATERAL ({pieces}) AS piece (number, geom, pieces)\n"
             "WHERE {s}.ST_Dimension(stored.geom) = 2 AND {s}.ST_NPoints(stored.geom) > {heavy}"
-            " AND {s}.ST_Dimension(placed.geom) = 2{where}\nORDER BY piece.geom"
+            " AND {s}.ST_Dimension(placed.geom) = 2{where}\nORDER BY {geometry}"
         ).format(
             columns=sql.SQL(", ").join(sql.SQL("source.{}").format(name) for name in self._columns),
-            keys=sql.SQL(", ").join(sql.SQL("source.{}").format(identifier(name)) for name in key_of(shapes.layer)),
-            piece=identifier(names.piece), geometry=identifier(names.geometry),
+            piece=identifier(names.piece), packed=shapes.packed(part, lattice), shape=identifier(names.shape),
+            across=shapes.across(part), geometry=identifier(names.geometry),
             relation=rows or identifier(shapes.layer.schema, shapes.layer.name), stored=shapes.source(), placed=shapes.placed(),
-            s=shapes.s, sound=shapes.sound(sql.SQL("part.geom")), points=sql.Literal(PIECE_POINTS),
-            heavy=sql.Literal(HEAVY_POINTS * 2), where=where,
+            pieces=shapes.pieces(parts), s=s, heavy=sql.Literal(HEAVY_POINTS * 2), where=where,
         )  # fmt: skip

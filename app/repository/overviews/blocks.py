@@ -25,7 +25,7 @@ from psycopg import Connection, sql
 from ...layers.overview import BandPlan
 from .. import own_schema
 from ..identifier import identifier, text_literal
-from . import grants, registry
+from . import registry
 from .target import Target
 from .trace import Trace
 
@@ -45,7 +45,8 @@ class Blocks:
     strips: tuple[float, ...]
     low: float
     high: float
-    bounds: tuple[float, ...]
+    bounds: tuple[float, ...] | sql.Identifier
+    """Themselves, or the table of blocks that has them: there may be a hundred thousand, which are not sent to and fro."""
 
     @property
     def span(self) -> float:
@@ -54,8 +55,12 @@ class Blocks:
 
     def number(self, target: Target, geom: sql.Composable) -> sql.Composed:
         """The block of a geometry; NULL for NULL and empty ones."""
+        if isinstance(self.bounds, sql.Identifier):
+            bounds = sql.SQL("ARRAY(SELECT bound FROM {} ORDER BY block)").format(self.bounds)
+        else:
+            bounds = _array(self.bounds)
         return sql.SQL("pg_catalog.width_bucket({key}, {bounds})").format(
-            key=self.key(target, geom), bounds=_array(self.bounds)
+            key=self.key(target, geom), bounds=bounds
         )
 
     def column(self, target: Target) -> sql.Composed:
@@ -71,11 +76,10 @@ class Blocks:
             x=x, y=y, strips=_array(self.strips), span=_float(self.span), low=_float(self.low), high=_float(self.high)
         )  # fmt: skip
 
-    def rectangle(self, block: int) -> tuple[float, float, float, float]:
-        """xmin, ymin, xmax, ymax in the layer's CRS of where the corners of a block's rows lie; a little more."""
-        bound = self.bounds[block - 1]
+    def rectangle(self, bound: float, end: float) -> tuple[float, float, float, float]:
+        """xmin, ymin, xmax, ymax in the layer's CRS of where the corners of the rows of a block lie that begins at `bound`,
+        the next one at `end`, if there is one (else infinity); a little more."""
         strip = math.floor(bound / self.span + 1e-12)
-        end = self.bounds[block] if block < len(self.bounds) else math.inf
         slack = 1e-12 * self.span * (len(self.strips) + 1)
         left = self.strips[strip - 1] if strip > 0 else -_FAR
         right = self.strips[strip] if strip < len(self.strips) else _FAR
@@ -137,12 +141,9 @@ def measured(connection: Connection[Any], target: Target) -> Blocks:
     return Blocks(made.strips, made.low, made.high, tuple(bound for (bound,) in bounds))
 
 
-def read(connection: Connection[Any], table: str, document: dict[str, Any]) -> Blocks:
+def read(table: str, document: dict[str, Any]) -> Blocks:
     """Blocks as a build left them."""
-    rows = connection.execute(sql.SQL("SELECT bound FROM {} ORDER BY block").format(named(table))).fetchall()
-    return Blocks(
-        tuple(document["strips"]), document["low"], document["high"], tuple(bound for (bound,) in rows)
-    )
+    return Blocks(tuple(document["strips"]), document["low"], document["high"], named(table))
 
 
 def made_by(connection: Connection[Any], target: Target) -> list[str]:
@@ -165,14 +166,23 @@ def seen(target: Target, blocks: Blocks, trace: Trace) -> sql.Composed:
     says are as they were."""
     # The planner knows nothing of what comes out of a union, and guesses few groups: so each process adds up its own rows.
     # Of an expression over a geometry it would guess as many groups as there are rows, and send all of them to one.
+    if trace.tells_rows:
+        # A digest says nothing more, and to add it up would take a third of the time.
+        return sql.SQL(
+            "SELECT block, count(*)::int4 AS rows, 0::int8 AS digest, (count(*) FILTER (WHERE settled))::int4 AS settled,"
+            " 0::int8 AS settled_digest FROM (SELECT {number} AS block, {settled} AS settled FROM {relation} AS source"
+            " UNION ALL SELECT 0, false FROM {relation} AS source WHERE false) AS source GROUP BY block"
+        ).format(
+            number=blocks.number(target, target.sql.shapes.column()), settled=trace.settled(sql.Identifier("source")),
+            relation=target.relation,
+        )  # fmt: skip
     return sql.SQL(
-        "SELECT block, count(*)::int4 AS rows, COALESCE(sum(hash), 0) AS digest, (count(*) FILTER (WHERE settled))::int4 AS settled,"
-        " COALESCE(sum(hash) FILTER (WHERE settled), 0) AS settled_digest FROM ("
-        "SELECT {number} AS block, {settled} AS settled, {hash} AS hash FROM {relation} AS source"
-        " UNION ALL SELECT 0, false, 0::int8 FROM {relation} AS source WHERE false) AS source GROUP BY block"
+        "SELECT block, count(*)::int4 AS rows, sum(hash) AS digest, count(*)::int4 AS settled, sum(hash) AS settled_digest FROM ("
+        "SELECT {number} AS block, {hash} AS hash FROM {relation} AS source"
+        " UNION ALL SELECT 0, 0::int8 FROM {relation} AS source WHERE false) AS source GROUP BY block"
     ).format(
         number=blocks.number(target, target.sql.shapes.column()), hash=trace.hash(sql.Identifier("source")),
-        settled=trace.settled(sql.Identifier("source")) if trace.tells_rows else sql.SQL("true"), relation=target.relation,
+        relation=target.relation,
     )  # fmt: skip
 
 
@@ -194,8 +204,12 @@ def write(
     blocks: Blocks,
     features: sql.Composable,
 ) -> None:
-    """The table of blocks for the features that a band has just been made of. In the transaction, and the snapshot, of both."""
+    """The table of blocks for the features that a band has just been made of, `blocks` as measured. In the transaction, and
+    the snapshot, of both."""
     name = f"overview_{number}_blocks"
+    bounds = blocks.bounds
+    if isinstance(bounds, sql.Identifier):
+        raise TypeError("These blocks have a table already.")
     trace = Trace.of(connection, target)
     connection.execute(
         sql.SQL(
@@ -205,7 +219,7 @@ def write(
             "LEFT JOIN ({seen}) AS seen ON seen.block = bound.block\n"
             "LEFT JOIN ({inside}) AS inside ON inside.block = bound.block ORDER BY bound.block"
         ).format(
-            table=named(name), bounds=_array(blocks.bounds), seen=seen(target, blocks, trace),
+            table=named(name), bounds=_array(bounds), seen=seen(target, blocks, trace),
             inside=inside(target, plan, features),
         )
     )  # fmt: skip
@@ -214,8 +228,8 @@ def write(
     connection.execute(sql.SQL("ANALYZE {}").format(named(name)))
     comment = f"Flagstone: what the overview of {target.layer.id} in {target.grid.id} was made of, to find rows that change."
     connection.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(named(name), text_literal(comment)))
-    grants.nobody(connection, name)
-    registry.add_table(connection, number, "blocks", name, None, in_pieces=False, rows=len(blocks.bounds))
+    own_schema.nobody(connection, name)
+    registry.add_table(connection, number, "blocks", name, None, in_pieces=False, rows=len(bounds))
     registry.remember(
         connection,
         number,
@@ -234,7 +248,7 @@ def doubt(connection: Connection[Any], target: Target, number: int) -> None:
     if trace.tells_rows or document is None:
         return
     name = f"overview_{number}_blocks"
-    now = seen(target, read(connection, name, document), trace)
+    now = seen(target, read(name, document), trace)
     connection.execute(
         sql.SQL(
             "UPDATE {table} SET digest = NULL WHERE block IN (SELECT b.block FROM {table} AS b LEFT JOIN ({seen}) AS seen"

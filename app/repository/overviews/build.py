@@ -12,42 +12,25 @@ import psycopg
 from psycopg import Connection, sql
 
 from ...errors import OverviewError
-from ...layers.overview import Band, BandPlan, has_row_security, key_of
+from ...layers.overview import SHARED, Band, BandPlan, has_row_security, key_of, variant
 from ...layers.overview_plan import SIZES, coarser
 from ...layers.single_rows import single_row_plans
 from ...settings import Settings
 from .. import own_schema, single_rows_sql
-from ..conninfo import conninfo
 from ..filter_sql import condition
 from ..identifier import identifier, text_literal
-from . import blocks, grants, registry
+from . import blocks, grants, keys, merged_sql, registry
+from .administering import Report, silent
 from .build_faults import explained
-from .cursor import EscapedCursor
 from .target import Target
 from .weighing import Weight, heaviest
 
-_SESSION = (
-    # What would make rows differ from those of a tile, and what a build of many rows needs.
-    "SET search_path = pg_catalog; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601';"
-    " SET extra_float_digits = 1; SET jit = off; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;"
-    # A build as somebody whom a policy hides rows from would lack them without a word.
-    " SET row_security = off"
-)
-_VERSION_14 = 140_000
 _LOCK_WAIT_S = 5.0
 """How long the end of a build is waited for whose process was just ended."""
 _LOAD_S = 1.0
 """Longer than most loads of a catalog take."""
-Admin = Connection[Any]
-"""A connection that may change schema `flagstone`."""
-Report = Callable[[str, int, int], None]
-"""What is being done, and how many steps of how many are over."""
 Weigh = Callable[[Band], Weight | None]
 """The heaviest tile of a band that nobody is served yet."""
-
-
-def _silent(what: str, done: int, steps: int) -> None:
-    """Nobody watches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,27 +50,8 @@ class Plan:
         return cls(tuple(BandPlan(**band) for band in document["bands"]), bool(document["pieces"]))
 
 
-@contextmanager
-def administering(settings: Settings) -> Iterator[Connection[Any]]:
-    """A connection that may change schema `flagstone`: the admin login's, else the serving login's own."""
-    admin = settings.admin_database_url
-    text, variable = (conninfo(settings), "DATABASE_URL") if admin is None else (admin.get_secret_value(), "FLAGSTONE_ADMIN_DATABASE_URL")
-    with own_schema.connection(text, variable) as connection:
-        connection.autocommit = True
-        connection.cursor_factory = EscapedCursor
-        with explained("the connection"):
-            connection.execute(_SESSION)
-            memory = f"{settings.overview_memory_mb}MB"
-            connection.execute("SELECT set_config('work_mem', %s, false), set_config('maintenance_work_mem', %s, false)", [memory, memory])
-            if connection.info.server_version >= _VERSION_14:
-                # A statement whose client is gone ends, and does not go on to its end. Each row comes once: to remember what was
-                # made of each took half of the time.
-                connection.execute("SET client_connection_check_interval = '1s'; SET enable_memoize = off")
-        yield connection
-
-
 def build(
-    connection: Connection[Any], target: Target, plan: Plan, login: str, report: Report = _silent,
+    connection: Connection[Any], target: Target, plan: Plan, login: str, report: Report = silent,
     settings: Settings | None = None, *, again: bool = False,
 ) -> int:  # fmt: skip
     """Build the overview of a layer, or end the build that was interrupted; gives its number.
@@ -120,10 +84,15 @@ def build(
     return number
 
 
+def lock_name(target: Target) -> str:
+    """What a build or refresh locks, as text."""
+    return f"flagstone overview {target.layer.oid} {target.layer.geometry.name} {target.grid.key} {variant(target.layer)}"
+
+
 @contextmanager
 def alone(connection: Connection[Any], target: Target) -> Iterator[None]:
     """One build of a layer in a grid at a time, in the whole database."""
-    lock = [f"flagstone overview {target.layer.oid} {target.layer.geometry.name} {target.grid.key}"]
+    lock = [lock_name(target)]
     until = time.monotonic() + _LOCK_WAIT_S
     while connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", lock).fetchone() != (True,):
         if time.monotonic() > until:
@@ -151,7 +120,11 @@ class _Bands:
         finer: Band | None = None
         for place, band in enumerate(plan.bands):
             self.report(f"zoom {band.zoom}", place, steps)
-            finer = done.get(band.zoom) or self._band(self._above(band, finer), finer)
+            made = self._above(band, finer)
+            if finer is not None and band.zoom not in done and self._serves(finer, made):
+                continue
+            last = plan.bands[place + 1].zoom + 1 if place + 1 < len(plan.bands) else self.target.grid.minzoom
+            finer = done.get(band.zoom) or self._band(made, finer, self._served(band.zoom, last)[0])
         if plan.pieces and not registry.has_pieces(self.connection, self.number):
             self.report("heavy polygons in pieces", len(plan.bands), steps)
             self._pieces()
@@ -162,20 +135,41 @@ class _Bands:
         least = 1 if finer is None else coarser(finer.plan.small_pixels, finer.plan.pixel / band.pixel)
         return band if band.small_pixels >= least else _wider(band, least)
 
-    def _band(self, plan: BandPlan, finer: Band | None) -> Band:
+    def _served(self, zoom: int, last: int) -> list[int]:
+        """The zooms down to `last` that a band of this zoom serves, the coarsest first."""
+        return sorted(each for each in self.target.grid.matrices if max(last, zoom - SHARED) <= each <= zoom)
+
+    def _serves(self, finer: Band, plan: BandPlan) -> bool:
+        """Whether the band of a finer zoom, which became coarser than it was planned to be, holds the same rows as this one
+        would, and its tiles of this zoom have room for them."""
+        same = finer.plan.cell > plan.cell * 0.999 and finer.plan.small > plan.small * 0.999
+        if self.settings is None or not same or finer.in_pieces or finer.plan.zoom - plan.zoom > SHARED:
+            return False
+        with self.connection.transaction():
+            weight = heaviest(self.connection, self.target, finer, self.settings, plan.zoom)
+        return weight is not None and weight.fits
+
+    def _band(self, plan: BandPlan, finer: Band | None, last: int) -> Band:
+        """Make a band that serves the zooms from its own to `last`, the coarsest one, which has the fullest tiles."""
         name, began = f"overview_{self.number}_z{plan.zoom}", time.monotonic()
         with self.connection.transaction():
             if finer is None:
                 self._one_instant()
             grants.see_every_row(self.connection, self.target.layer)
             if finer is None:
+                keys.tell_apart(self.connection, self.target.layer, always(self.connection, self.target))
+            if finer is None:
                 divided = blocks.measured(self.connection, self.target)
                 features = self._features(plan, divided)
             else:
-                features = self.target.sql.features_of_band(sql.Identifier(own_schema.SCHEMA, finer.table), None)
+                features = self.target.sql.features_of_band(sql.Identifier(own_schema.SCHEMA, finer.table), finer.plan, None)
+            merges = merged_sql.merges(self.target.sql)
+            if merges:
+                merged_sql.write(self.connection, self._merged, self.target.sql, features, plan)
+                features = sql.SQL("SELECT * FROM {}").format(self._merged)
             while True:
                 band = self._table(name, self.target.sql.band(features, plan), plan)
-                weight = None if self.settings is None else heaviest(self.connection, self.target, band, self.settings)
+                weight = None if self.settings is None else heaviest(self.connection, self.target, band, self.settings, last)
                 if weight is None or weight.fits or plan.cell_pixels >= SIZES[-1]:
                     break
                 plan = _wider(plan, max(plan.small_pixels, plan.cell_pixels) + 1)
@@ -183,6 +177,8 @@ class _Bands:
             if finer is None:
                 blocks.write(self.connection, self.target, self.number, plan, divided, self._stage)
                 self.connection.execute(sql.SQL("DROP TABLE {}").format(self._stage))
+            if merges:
+                self.connection.execute(sql.SQL("DROP TABLE {}").format(self._merged))
             self._publish("band", band)
             measured: dict[str, Any] = {"seconds": round(time.monotonic() - began, 3)}
             if weight is not None:
@@ -194,6 +190,7 @@ class _Bands:
         name, began = f"overview_{self.number}_pieces", time.monotonic()
         with self.connection.transaction():
             self._one_instant()
+            keys.tell_apart(self.connection, self.target.layer, always(self.connection, self.target))
             blocks.doubt(self.connection, self.target, self.number)
             pieces = self._table(name, self.target.sql.heavy(always(self.connection, self.target)), BandPlan(-1, 0.0))
             self._publish("pieces", pieces)
@@ -202,6 +199,10 @@ class _Bands:
     @property
     def _stage(self) -> sql.Identifier:
         return sql.Identifier(own_schema.SCHEMA, f"overview_{self.number}_features")
+
+    @property
+    def _merged(self) -> sql.Identifier:
+        return sql.Identifier(own_schema.SCHEMA, f"overview_{self.number}_merged")
 
     def _one_instant(self) -> None:
         """What is made of the table, and what is written down of its rows, has to be of the same rows."""
@@ -214,7 +215,8 @@ class _Bands:
             sql.SQL("CREATE UNLOGGED TABLE {} AS {}").format(
                 self._stage,
                 self.target.sql.features_of_table(
-                    plan.pixel, always(self.connection, self.target), None, divided.column(self.target)
+                    # Lines below a pixel may be part of one that is not.
+                    0.0 if merged_sql.merges(self.target.sql) else plan.pixel, always(self.connection, self.target), None, divided.column(self.target)
                 ),
             )
         )
@@ -225,7 +227,9 @@ class _Bands:
         execute = self.connection.execute
         execute(sql.SQL("CREATE TABLE {} AS {}").format(table, rows))
         execute(sql.SQL("CREATE INDEX ON {} USING gist ({})").format(table, identifier(names.geometry)))
-        execute(sql.SQL("CREATE INDEX ON {} ({})").format(table, sql.SQL(", ").join(map(identifier, key_of(self.target.layer)))))
+        if not plan.pixel:
+            # Whether a row of the table is heavy, every tile asks.
+            execute(sql.SQL("CREATE INDEX ON {} ({})").format(table, sql.SQL(", ").join(map(identifier, key_of(self.target.layer)))))
         if has_row_security(self.target.layer):
             for rows_of_widths in single_rows_sql.indexes(names, plan):
                 execute(sql.SQL("CREATE INDEX ON {} {}").format(table, rows_of_widths))
@@ -234,8 +238,8 @@ class _Bands:
             execute(sql.SQL("CREATE INDEX ON {} ({}) WHERE {}").format(table, identifier(names.x), self.target.sql.is_aside()))
         execute(sql.SQL("ANALYZE {}").format(table))
         row = execute(
-            sql.SQL("SELECT count(*), COALESCE(bool_or({} > 0), false), {}::regclass::oid FROM {}").format(
-                identifier(names.piece), sql.Literal(f'{own_schema.SCHEMA}."{name}"'), table
+            sql.SQL("SELECT count(*), COALESCE(bool_or({}), false), {}::regclass::oid FROM {}").format(
+                self.target.sql.in_pieces(), sql.Literal(f'{own_schema.SCHEMA}."{name}"'), table
             )
         ).fetchone()
         rows_made, in_pieces, oid = row or (0, False, 0)
@@ -270,7 +274,8 @@ def always(connection: Connection[Any], target: Target) -> sql.Composable | None
         return None
     found = condition(chosen, target.postgis)
     written = psycopg.ClientCursor(connection).mogrify(found.text, found.values)
-    return sql.SQL(written.replace("{", "{{").replace("}", "}}").replace("%", "%%"))
+    # Braces stay: the text is put into other clauses, and never a template itself.
+    return sql.SQL(written.replace("%", "%%"))
 
 
 def drop_others(connection: Connection[Any], target: Target, newest: int) -> None:

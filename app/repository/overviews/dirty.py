@@ -6,7 +6,7 @@ are never wrong.
 
 Temporary tables of the transaction (all named flagstone_...):
 
-    seen       blocks as they are now
+    seen       blocks that are dirty, as they are now
     blocks     blocks whose rows are read, with the rectangle in the layer's CRS that leads to them; is_dirty
     features   features of their rows
     cells      what is to be made again: a box of cells, its area in the grid's CRS, and of a single cell how many rows of it
@@ -48,31 +48,34 @@ class Dirty:
 
     def count(self) -> Count:
         """Count the rows of all blocks, and compare."""
+        self.trace = self.trace.with_common(self.connection, self.target)
         self._execute(
-            sql.SQL("CREATE TEMPORARY TABLE flagstone_seen ON COMMIT DROP AS {}").format(
-                seen(self.target, self.blocks, self.trace)
-            )
+            sql.SQL(
+                "CREATE TEMPORARY TABLE flagstone_seen ON COMMIT DROP AS\n"
+                "SELECT b.block, b.rows AS rows_before, COALESCE(now.rows, 0) AS rows, COALESCE(now.digest, 0) AS digest\n"
+                "FROM {blocks} AS b LEFT JOIN ({seen}) AS now ON now.block = b.block\n"
+                "WHERE b.digest IS NULL OR b.rows <> COALESCE(now.settled, 0) OR COALESCE(now.rows, 0) <> COALESCE(now.settled, 0)"
+                " OR b.digest <> COALESCE(now.settled_digest, 0)"
+            ).format(blocks=named(self.table), seen=seen(self.target, self.blocks, self.trace))
         )
         self._execute(
             sql.SQL(
-                "CREATE TEMPORARY TABLE flagstone_blocks (block int4, rectangle {s}.geometry, is_dirty bool) ON COMMIT DROP"
+                "CREATE TEMPORARY TABLE flagstone_blocks (block int4, bound float8, ends float8, rectangle {s}.geometry, is_dirty bool) ON COMMIT DROP"
             ).format(s=self.target.sql.shapes.s)
         )
-        found = self._execute(
-            sql.SQL(
-                "SELECT b.block, GREATEST(b.rows, COALESCE(now.rows, 0)), (b.digest IS NULL OR b.rows <> COALESCE(now.settled, 0)"
-                " OR COALESCE(now.rows, 0) <> COALESCE(now.settled, 0) OR b.digest <> COALESCE(now.settled_digest, 0))"
-                " FROM {blocks} AS b LEFT JOIN pg_temp.flagstone_seen AS now ON now.block = b.block"
-                " WHERE b.rows > 0 OR now.rows > 0 OR b.digest IS NULL"
-            ).format(blocks=named(self.table))
-        ).fetchall()
-        dirty = [block for block, _, is_dirty in found if is_dirty]
-        self._wanted(dirty, is_dirty=True)
+        before = self._execute(
+            sql.SQL("SELECT count(*) FILTER (WHERE rows > 0), COALESCE(sum(rows), 0)::int8 FROM {}").format(
+                named(self.table)
+            )
+        ).fetchone()
+        found = self._execute("SELECT block, rows_before, rows FROM pg_temp.flagstone_seen").fetchall()
+        self._wanted([block for block, _, _ in found], is_dirty=True)
+        blocks, rows = before or (0, 0)
         return Count(
-            len(found),
-            tuple(dirty),
-            sum(rows for _, rows, _ in found),
-            sum(rows for _, rows, is_dirty in found if is_dirty),
+            blocks + sum(1 for _, then, now in found if now and not then),
+            tuple(block for block, _, _ in found),
+            rows + sum(max(0, now - then) for _, then, now in found),
+            sum(max(then, now) for _, then, now in found),
         )
 
     def cells(self, band: Band) -> int:
@@ -113,7 +116,7 @@ class Dirty:
         self._execute(sql.SQL("INSERT INTO pg_temp.flagstone_features {}").format(features))
         # Rows that stayed as they were, elsewhere.
         self._execute("ANALYZE pg_temp.flagstone_meeting")
-        self._execute("ANALYZE pg_temp.flagstone_features")
+        self._execute(sql.SQL("ANALYZE pg_temp.flagstone_features ({}, {})").format(block, settled))
         self._execute(
             sql.SQL(
                 "CREATE TEMPORARY TABLE flagstone_competing ON COMMIT DROP AS SELECT f.* FROM pg_temp.flagstone_features AS f"
@@ -136,11 +139,11 @@ class Dirty:
             leads = sql.SQL("{geom} OPERATOR({s}.&&) wanted.rectangle AND ").format(geom=geom, s=shapes.s)
         return sql.SQL(
             "(SELECT source.*, wanted.block AS {block}, {is_settled} AS {settled} FROM pg_temp.flagstone_blocks AS wanted"
-            " JOIN {relation} AS source ON {leads}{number} = wanted.block WHERE {which})"
+            " JOIN {relation} AS source ON {leads}{key} >= wanted.bound AND {key} < wanted.ends WHERE {which})"
         ).format(
             block=identifier(BLOCK), settled=identifier(SETTLED), relation=self.target.relation, leads=leads,
             is_settled=self.trace.settled(sql.Identifier("source")) if is_dirty else sql.SQL("true"),
-            number=self.blocks.number(self.target, shapes.column()),
+            key=self.blocks.key(self.target, shapes.column()),
             which=sql.SQL("wanted.is_dirty" if is_dirty else "NOT wanted.is_dirty"),
         )  # fmt: skip
 
@@ -190,14 +193,27 @@ class Dirty:
 
     def _wanted(self, numbers: Iterable[int], *, is_dirty: bool) -> None:
         srid = self.target.layer.geometry.crs.srid
+        found = self.connection.execute(
+            sql.SQL(
+                "SELECT b.block, b.bound, COALESCE(next.bound, 'infinity') FROM {blocks} AS b LEFT JOIN {blocks} AS next"
+                " ON next.block = b.block + 1 WHERE b.block = ANY (%s)"
+            ).format(blocks=named(self.table)),
+            [list(numbers)],
+        ).fetchall()
         with (
             self.connection.cursor() as cursor,
             cursor.copy("COPY pg_temp.flagstone_blocks FROM STDIN") as copy,
         ):
-            for number in numbers:
-                xmin, ymin, xmax, ymax = self.blocks.rectangle(number)
+            for number, bound, end in found:
+                xmin, ymin, xmax, ymax = self.blocks.rectangle(bound, end)
                 copy.write_row(
-                    (number, f"SRID={srid};LINESTRING({xmin!r} {ymin!r},{xmax!r} {ymax!r})", is_dirty)
+                    (
+                        number,
+                        bound,
+                        end,
+                        f"SRID={srid};LINESTRING({xmin!r} {ymin!r},{xmax!r} {ymax!r})",
+                        is_dirty,
+                    )
                 )
         self._execute("ANALYZE pg_temp.flagstone_blocks")
 

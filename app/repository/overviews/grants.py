@@ -7,10 +7,13 @@ from typing import Any
 from psycopg import Connection, sql
 
 from ...errors import OverviewError
-from ...layers.overview import BandNames, has_row_security, key_of, stored_columns, totals
+from ...layers.overview import BandNames, has_row_security, key_of, merged_by, stored_columns, totals
 from ...layers.relation import RelationLayer
 from .. import own_schema
 from ..identifier import identifier
+
+_LOCK_TIMEOUT_S = 3
+"""How long who reads a band may keep its policies from being changed."""
 
 _GRANTED = """
 SELECT r.rolname, granted.column_name
@@ -41,7 +44,7 @@ def copy(connection: Connection[Any], layer: RelationLayer, table: str) -> None:
     Who may read some columns gets those that the band has, and with the geometry the band's own.
     """
     band = sql.Identifier(own_schema.SCHEMA, table)
-    nobody(connection, table)
+    own_schema.nobody(connection, table)
     granted = connection.execute(_GRANTED, {"table": layer.oid}).fetchall()
     stored = stored_columns(layer)
     names = BandNames.beside(stored)
@@ -51,7 +54,11 @@ def copy(connection: Connection[Any], layer: RelationLayer, table: str) -> None:
             [f'flagstone."{table}"'],
         )
     }  # fmt: skip
-    summed = {each.column.name: own.intersection(column.name for column in each.served) for each in totals(layer)}
+    # A mean is made of both where features of a band are thinned once more.
+    summed = {
+        each.column.name: own.intersection((each.total, each.rows, *(column.name for column in each.served)))
+        for each in totals(layer)
+    }
     columns: dict[str | None, set[str]] = {}
     roles = {role for role, _ in granted}
     for role, column in granted:
@@ -62,30 +69,16 @@ def copy(connection: Connection[Any], layer: RelationLayer, table: str) -> None:
         elif column == layer.geometry.name:
             named = {getattr(names, each) for each in BandNames.__dataclass_fields__}
             columns.setdefault(role, set()).update(own & named)
-    for role, chosen in columns.items():
+    public = columns.get(None, set())
+    for chosen in columns.values():
+        if not chosen.union(public).issuperset(merged_by(layer)):
+            # Lines that are one tell that they have equal values of what this role may not read.
+            chosen.difference_update(getattr(names, each) for each in BandNames.__dataclass_fields__)
+    for role, chosen in ((role, chosen) for role, chosen in columns.items() if chosen):
         listed = sql.SQL(", ").join(map(identifier, sorted(chosen)))
         connection.execute(sql.SQL("GRANT SELECT ({}) ON {} TO {}").format(listed, band, _role(role)))
     for role in roles:
         connection.execute(sql.SQL("GRANT USAGE ON SCHEMA flagstone TO {}").format(_role(role)))
-
-
-def _revoked(connection: Connection[Any], table: str) -> list[sql.Composed]:
-    band = sql.Identifier(own_schema.SCHEMA, table)
-    rows = connection.execute(
-        "SELECT DISTINCT CASE WHEN x.grantee = 0 THEN NULL ELSE pg_get_userbyid(x.grantee) END"
-        " FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND NOT a.attisdropped"
-        " CROSS JOIN LATERAL (SELECT * FROM aclexplode(c.relacl) UNION ALL SELECT * FROM aclexplode(a.attacl)) AS x"
-        " WHERE c.oid = %s::regclass AND x.grantee <> c.relowner",
-        [f'flagstone."{table}"'],
-    )
-    # Taking a table's privilege takes those of its columns too (PostgreSQL, REVOKE).
-    return [sql.SQL("REVOKE ALL ON {} FROM {} CASCADE").format(band, _role(role)) for (role,) in rows]
-
-
-def nobody(connection: Connection[Any], table: str) -> None:
-    """Take every grant on a table of schema `flagstone`, also those that a database gives by default."""
-    for statement in _revoked(connection, table):
-        connection.execute(statement)
 
 
 def _role(role: str | None) -> sql.Composable:
@@ -93,24 +86,69 @@ def _role(role: str | None) -> sql.Composable:
 
 
 def secure(connection: Connection[Any], layer: RelationLayer, table: str) -> None:
-    """A policy by which a row of the band is seen where the row of the layer's table is. For tables with row security."""
-    if not has_row_security(layer):
+    """A policy by which a row of the band is seen where the row of the layer's table is. For tables with row security.
+
+    A band that is secured so is left alone: to change its policies PostgreSQL locks out everybody who reads it, until the
+    end of the transaction, and waits for who does.
+    """
+    if not has_row_security(layer) or _is_secured(connection, layer, table):
         return
+    _waiting_shortly(connection)
     band = sql.Identifier(own_schema.SCHEMA, table)
-    same = sql.SQL(" AND ").join(
-        sql.SQL("base.{0} = {1}.{0}").format(identifier(name), identifier(table)) for name in key_of(layer)
-    )
     policies = connection.execute("SELECT polname FROM pg_policy WHERE polrelid = %s::regclass", [f'flagstone."{table}"']).fetchall()
     for (policy,) in policies:
         connection.execute(sql.SQL("DROP POLICY {} ON {}").format(identifier(policy), band))
     connection.execute(sql.SQL("ALTER TABLE {} ENABLE ROW LEVEL SECURITY").format(band))
     # Who built it owns it, and may be bound by the policies of the layer's table, now or later.
     connection.execute(sql.SQL("ALTER TABLE {} FORCE ROW LEVEL SECURITY").format(band))
-    connection.execute(
+    row = connection.execute("SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = %s::regclass", [f'flagstone."{table}"']).fetchone()
+    for policy in _policies(layer, table, band, str(row[0]) if row else ""):
+        connection.execute(policy)
+
+
+def _policies(layer: RelationLayer, table: str, band: sql.Identifier, owner: str) -> tuple[sql.Composed, sql.Composed]:
+    same = sql.SQL(" AND ").join(
+        sql.SQL("base.{0} OPERATOR(pg_catalog.=) {1}.{0}").format(identifier(name), identifier(table)) for name in key_of(layer)
+    )
+    return (
         sql.SQL("CREATE POLICY flagstone_as_its_table ON {} FOR SELECT USING (EXISTS (SELECT FROM {} AS base WHERE {}))").format(
             band, identifier(layer.schema, layer.name), same
-        )
+        ),
+        # A refresh takes out rows whose row of the table is gone. What reads for a tile may write nothing, and cannot say so either.
+        sql.SQL(
+            "CREATE POLICY flagstone_refreshes ON {} FOR ALL TO {} USING (current_setting('transaction_read_only') = 'off'"
+            " AND current_setting('flagstone.refreshes', true) = 'on')"
+        ).format(band, identifier(owner)),
     )
+
+
+_SECURED = """
+SELECT c.relrowsecurity AND c.relforcerowsecurity, array(
+    SELECT (p.polname, p.polcmd, p.polpermissive, p.polroles, pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))::text
+    FROM pg_policy p WHERE p.polrelid = c.oid ORDER BY p.polname
+), pg_get_userbyid(c.relowner)
+FROM pg_class c WHERE c.oid = %s::regclass
+"""
+
+
+def _is_secured(connection: Connection[Any], layer: RelationLayer, table: str) -> bool:
+    """Whether row security and the policies of a band are those that `secure` would make."""
+    row = connection.execute(_SECURED, [f'flagstone."{table}"']).fetchone()
+    if row is None or not row[0] or len(row[1]) != len(_policies(layer, table, sql.Identifier(table), row[2])):
+        return False
+    # PostgreSQL writes policies in words of its own: so they are compared with those of a table of the same name that is nobody's.
+    twin = sql.Identifier("pg_temp", table)
+    connection.execute(sql.SQL("CREATE TEMPORARY TABLE {} (LIKE {})").format(identifier(table), sql.Identifier(own_schema.SCHEMA, table)))
+    for policy in _policies(layer, table, twin, row[2]):
+        connection.execute(policy)
+    wanted = connection.execute(_SECURED, [f'pg_temp."{table}"']).fetchone()
+    connection.execute(sql.SQL("DROP TABLE {}").format(twin))
+    return wanted is not None and wanted[1] == row[1]
+
+
+def _waiting_shortly(connection: Connection[Any]) -> None:
+    # Who reads a band meanwhile waits behind this one.
+    connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{_LOCK_TIMEOUT_S}s"])
 
 
 def see_every_row(connection: Connection[Any], layer: RelationLayer) -> None:
@@ -138,9 +176,15 @@ def see_every_row(connection: Connection[Any], layer: RelationLayer) -> None:
 
 
 def writable(connection: Connection[Any], layer: RelationLayer, table: str) -> None:
-    """Let who built a table of a secured layer change its rows, until `secure` is called, in the same transaction."""
+    """Let who built a table of a secured layer see and change all of its rows, until the transaction ends. No lock is taken where its policies are those that `secure` makes."""
     see_every_row(connection, layer)
     row = connection.execute("SELECT row_security_active(%s::regclass)", [f'flagstone."{table}"']).fetchone()
-    if row is not None and row[0]:
-        band = sql.Identifier(own_schema.SCHEMA, table)
-        connection.execute(sql.SQL("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY").format(band))
+    if row is None or not row[0]:
+        return
+    if _is_secured(connection, layer, table):
+        connection.execute("SET LOCAL flagstone.refreshes = 'on'")
+    else:
+        _waiting_shortly(connection)
+        connection.execute(
+            sql.SQL("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY").format(sql.Identifier(own_schema.SCHEMA, table))
+        )

@@ -6,16 +6,16 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from psycopg import Connection
-from psycopg.errors import InsufficientPrivilege, UndefinedTable
+from psycopg import Connection, DataError, ProgrammingError
+from psycopg.errors import InsufficientPrivilege
 from psycopg.rows import class_row
 
 from ...layers.layer import Layer
-from ...layers.overview import Band, BandPlan, Overview, definition
+from ...layers.overview import Band, BandPlan, Overview, definition, with_filters
 from ...layers.relation import RelationLayer
+from .. import own_schema
 from ..statements import statement
-
-EXISTS = "SELECT pg_catalog.to_regclass('flagstone.overview') IS NOT NULL"
+from . import who_asks
 
 SUPERSEDED = "there is a newer one, or a whole one"
 
@@ -38,6 +38,7 @@ class Found:
     is_wider: bool
     has_row_security: bool
     is_open: bool
+    is_mapped: bool = False
 
     def overview(self) -> Overview:
         """As a value of the layer."""
@@ -54,7 +55,9 @@ class Found:
         """Why it must not be served; None where it may."""
         if self.has_row_security and not self.single_rows:
             return "the table got row security after it was built"
-        if self.definition != definition(layer, self.grid_key):
+        if self.is_mapped:
+            return "its foreign server has user mappings for single roles by now: what it shows depends on who asks"
+        if all(self.definition != definition(each, self.grid_key) for each in with_filters(layer)):
             return "the layer's table, columns, key, filter or rank changed since it was built"
         if self.single_rows and not layer.key:
             return "no key of the table tells its rows apart any more: row security could not be kept"
@@ -72,23 +75,38 @@ def _band(
     return Band(plan, table, oid, in_pieces, rows)
 
 
-def read(connection: Connection[Any], roles: Collection[str]) -> list[Found]:
-    """Every overview of the database; none where the login may not know of them. In a transaction of the caller."""
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Every overview of the database that the login may know of. `notice` says why there are none, where somebody has to
+    know."""
+
+    found: tuple[Found, ...] = ()
+    notice: str | None = None
+
+
+def read(connection: Connection[Any], roles: Collection[str]) -> Stored:
+    """What there is; nothing, with a notice, where an older Flagstone wrote it down. In a transaction of the caller."""
+    if not own_schema.readable(connection, "overview", "overview_band"):
+        return Stored()
     try:
         with connection.transaction(), connection.cursor(row_factory=class_row(Found)) as cursor:
-            # Even this question is refused to a login without rights in the schema.
-            row = connection.execute(EXISTS, prepare=False).fetchone()
-            if row is None or not row[0]:
-                return []
-            return cursor.execute(statement("overviews"), {"roles": sorted(roles)}, prepare=False).fetchall()
-    except (InsufficientPrivilege, UndefinedTable):
-        return []
+            found = cursor.execute(statement("overviews"), {"roles": sorted(roles)}, prepare=False).fetchall()
+            mapped = who_asks.mapped(connection, {each.relation for each in found}) if found else frozenset()
+            return Stored(tuple(replace(each, is_mapped=each.relation in mapped) for each in found))
+    except InsufficientPrivilege:
+        return Stored()
+    except (ProgrammingError, DataError) as error:
+        said = (error.diag.message_primary or str(error)).partition("\n")[0]
+        return Stored(notice=(
+            f"No overview is served: schema flagstone lists them in another way than this Flagstone does ({said}), as an older one"
+            " did. `flask overviews build --all` makes that list, and the overviews, as they have to be."
+        ))  # fmt: skip
 
 
 def attached(layers: Iterable[Layer], found: Collection[Found]) -> tuple[tuple[Layer, ...], dict[int, str]]:
     """The layers with the overviews that fit them; and of the others, by id, why they are not served.
 
-    Of several for one layer and grid the newest whole one is served, or the newest where none is whole.
+    Of several for one layer, grid and further condition the newest whole one is served, or the newest where none is whole.
     """
     by_column: dict[tuple[int, str], list[Found]] = {}
     for each in found:
@@ -97,16 +115,16 @@ def attached(layers: Iterable[Layer], found: Collection[Found]) -> tuple[tuple[L
     made: list[Layer] = []
     for layer in layers:
         if isinstance(layer, RelationLayer):
-            fitting: dict[str, Overview] = {}
+            fitting: dict[tuple[str, str], Overview] = {}
             for each in by_column.get((layer.oid, layer.geometry.name), ()):
                 fault = each.fault(layer)
                 if fault is not None:
                     faults[each.id] = fault
-                elif each.grid_key in fitting:
+                elif (each.grid_key, each.definition) in fitting:
                     faults[each.id] = SUPERSEDED
                 else:
                     faults.pop(each.id, None)
-                    fitting[each.grid_key] = each.overview()
+                    fitting[each.grid_key, each.definition] = each.overview()
             made.append(replace(layer, overviews=tuple(fitting.values())) if fitting else layer)
         else:
             made.append(layer)

@@ -10,8 +10,11 @@ from typing import Any
 from psycopg import Connection
 
 from ...errors import NotFound
-from . import blocks, grants, registry
-from .build import Plan, Report, alone
+from ...layers.overview import merged_by
+from .. import own_schema
+from . import blocks, grants, keys, registry
+from .administering import Report
+from .build import Plan, alone, always
 from .build_faults import explained
 from .dirty import Dirty
 from .refresh_bands import Rewriting, Rewritten
@@ -94,11 +97,14 @@ def _refreshed(
         return "its rows cannot be compared with those that it was made of"
     steps = 3 + len(tables)
     report("counting rows", 0, steps)
-    dirty = Dirty(connection, target, noted, blocks.read(connection, noted, known), trace)
+    keys.tell_apart(connection, target.layer, always(connection, target))
+    dirty = Dirty(connection, target, noted, blocks.read(noted, known), trace)
     count = dirty.count()
     if count.dirty_rows > max(_FEW, count.rows * _MOST):
         return f"{count.dirty_rows:,} of {count.rows:,} rows may have changed"
     done: list[Rewritten] = []
+    if count.dirty and merged_by(target.layer):
+        return "rows changed, and one that changed may change every line that it is part of: its lines are merged"
     if count.dirty:
         for kind, band in tables:
             if kind != "blocks":
@@ -108,6 +114,8 @@ def _refreshed(
         done = rewriting.bands(bands, dirty.cells(bands[0]))
         done += [rewriting.pieces(band, dirty, count.dirty) for kind, band in tables if kind == "pieces"]
         dirty.settle(bands[0].plan)
+    # Several at once grant rights on the schema.
+    own_schema.alone(connection)
     for kind, band in tables:
         if kind != "blocks":
             grants.copy(connection, target.layer, band.table)

@@ -58,7 +58,9 @@ class Rewriting:
                 features: sql.Composable = _COMPETING
             else:
                 cells = self._next(band.plan)
-                features = self.target.sql.features_of_band(self._rows_in_cells(finer, band.plan), None)
+                features = self.target.sql.features_of_band(
+                    self._rows_in_cells(finer, band.plan), finer.plan, None
+                )
             if cells == 0:
                 done.append(Rewritten(band.plan.zoom, 0, 0, 0))
             else:
@@ -141,10 +143,10 @@ class Rewriting:
                 "WITH gone AS (DELETE FROM {band} AS band WHERE ctid = ANY (ARRAY(SELECT place FROM pg_temp.flagstone_found"
                 " EXCEPT SELECT place FROM pg_temp.flagstone_same)) RETURNING {x}, {y}),\n"
                 "come AS (INSERT INTO {band} SELECT d.* FROM pg_temp.flagstone_derived AS d"
-                " WHERE d.ctid NOT IN (SELECT derived FROM pg_temp.flagstone_same) RETURNING {x}, {y}, {piece}),\n"
+                " WHERE d.ctid NOT IN (SELECT derived FROM pg_temp.flagstone_same) RETURNING {x}, {y}, {in_pieces} AS in_pieces),\n"
                 "changed AS (INSERT INTO pg_temp.flagstone_changed SELECT * FROM gone UNION SELECT {x}, {y} FROM come)\n"
-                "SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM come), EXISTS (SELECT FROM come WHERE {piece} > 0)"
-            ).format(band=table, x=x, y=y, piece=piece)
+                "SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM come), EXISTS (SELECT FROM come WHERE in_pieces)"
+            ).format(band=table, x=x, y=y, in_pieces=self.target.sql.in_pieces())
         ).fetchone()
         deleted, inserted, in_pieces = row or (0, 0, False)
         registry.counted(self.connection, self.number, band.table, inserted - deleted, in_pieces=in_pieces)

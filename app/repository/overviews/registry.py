@@ -6,21 +6,41 @@ from dataclasses import dataclass
 from typing import Any
 
 from psycopg import Connection, sql
+from psycopg.errors import UndefinedColumn
 from psycopg.types.json import Jsonb
 
-from ...layers.overview import Band, BandPlan, definition, has_row_security
+from ...layers.overview import Band, BandPlan, definition, has_row_security, variant
 from ...layers.relation import RelationLayer
 from .. import own_schema
 from ..identifier import identifier
 from ..statements import statement
 
+_COLUMNS = (
+    "SELECT o.id, o.relation, o.schema_name, o.table_name, o.geometry_column, o.grid, o.grid_key, o.definition, o.build, o.complete,"
+    " o.single_rows, o.started, o.refreshed, o.document, b.overview, b.kind, b.zoom, b.relation, b.table_name, b.small_pixels,"
+    " b.cell_pixels, b.pixel, b.in_pieces, b.rows FROM flagstone.overview o, flagstone.overview_band b LIMIT 0"
+)
+"""What an older Flagstone may have laid out without."""
+_OURS = (
+    "SELECT c.relname FROM flagstone.overview_band b JOIN pg_class c ON c.relname = b.table_name"
+    " AND c.relnamespace = 'flagstone'::regnamespace AND c.relkind = 'r' WHERE b.overview = %s"
+    # A dump and its restore give other numbers.
+    " AND (c.oid = b.relation OR obj_description(c.oid, 'pg_class') LIKE 'Flagstone: %%')"
+)
+"""Tables of an overview; not what somebody made under the name of one that was dropped."""
+
 
 def prepare(connection: Connection[Any], login: str) -> None:
     """The schema with the tables of this module, readable for the login that serves. In a transaction of the caller."""
     own_schema.prepare(connection)
-    connection.execute(statement("overview_tables"), prepare=False)
-    # What a database gives by default.
+    with own_schema.only_ours(connection, "overview", "overview_id_seq", "overview_band"):
+        connection.execute(statement("overview_tables"), prepare=False)
     connection.execute("REVOKE ALL ON flagstone.overview, flagstone.overview_band FROM PUBLIC")
+    try:
+        with connection.transaction():
+            connection.execute(_COLUMNS)
+    except UndefinedColumn:
+        connection.execute(statement("overview_columns"), prepare=False)
     role = identifier(login)
     connection.execute(sql.SQL("GRANT USAGE ON SCHEMA flagstone TO {}").format(role))
     connection.execute(sql.SQL("GRANT SELECT ON flagstone.overview, flagstone.overview_band TO {}").format(role))
@@ -28,6 +48,9 @@ def prepare(connection: Connection[Any], login: str) -> None:
 
 def add(connection: Connection[Any], layer: RelationLayer, grid_id: str, grid_key: str, document: dict[str, Any]) -> int:
     """A new overview without bands; gives its number."""
+    chosen = layer.options.overview_filter
+    if chosen is not None:
+        document = {**document, "filter": chosen.text, "variant": variant(layer)}
     row = connection.execute(
         "INSERT INTO flagstone.overview (relation, schema_name, table_name, geometry_column, grid, grid_key, definition,"
         " single_rows, document) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
@@ -71,17 +94,18 @@ def complete(connection: Connection[Any], overview: int) -> None:
 
 def drop(connection: Connection[Any], overview: int) -> None:
     """Its tables and all that is known of them. In a transaction of the caller."""
-    tables = connection.execute("SELECT table_name FROM flagstone.overview_band WHERE overview = %s", [overview]).fetchall()
+    tables = connection.execute(_OURS, [overview]).fetchall()
     for (table,) in tables:
-        connection.execute(sql.SQL("DROP TABLE IF EXISTS flagstone.{}").format(sql.Identifier(table)))
+        connection.execute(sql.SQL("DROP TABLE IF EXISTS flagstone.{}").format(identifier(table)))
     connection.execute("DELETE FROM flagstone.overview WHERE id = %s", [overview])
 
 
 def others(connection: Connection[Any], layer: RelationLayer, grid_key: str, newest: int) -> list[int]:
-    """Numbers of the overviews of a layer and grid beside the newest one."""
+    """Numbers of the overviews of a layer and grid, for the same further condition, beside the newest one."""
     rows = connection.execute(
-        "SELECT id FROM flagstone.overview WHERE relation = %s AND geometry_column = %s AND grid_key = %s AND id <> %s",
-        [layer.oid, layer.geometry.name, grid_key, newest],
+        "SELECT id FROM flagstone.overview WHERE relation = %s AND geometry_column = %s AND grid_key = %s AND id <> %s"
+        " AND COALESCE(document ->> 'variant', '') = %s",
+        [layer.oid, layer.geometry.name, grid_key, newest, variant(layer)],
     )
     return [number for (number,) in rows]
 
@@ -124,7 +148,7 @@ def unfinished(connection: Connection[Any], layer: RelationLayer, grid_key: str)
         return None
     bands = connection.execute(
         "SELECT b.zoom, b.pixel, b.small_pixels, b.cell_pixels, b.table_name, b.relation, b.in_pieces, b.rows"
-        " FROM flagstone.overview_band b JOIN pg_class c ON c.oid = b.relation WHERE b.overview = %s AND b.kind = 'band'",
+        " FROM flagstone.overview_band b JOIN pg_class c ON c.oid = b.relation AND c.relname = b.table_name AND c.relnamespace = 'flagstone'::regnamespace WHERE b.overview = %s AND b.kind = 'band'",
         [row[0]],
     )
     made = {
@@ -136,7 +160,7 @@ def unfinished(connection: Connection[Any], layer: RelationLayer, grid_key: str)
 
 def is_there(connection: Connection[Any]) -> bool:
     """Whether any Flagstone ever built an overview in this database."""
-    return connection.execute("SELECT to_regclass('flagstone.overview_band') IS NOT NULL").fetchone() == (True,)
+    return own_schema.has_table(connection, "overview_band")
 
 
 def whole(connection: Connection[Any], layer: RelationLayer, grid_key: str) -> int | None:
@@ -146,7 +170,7 @@ def whole(connection: Connection[Any], layer: RelationLayer, grid_key: str) -> i
     row = connection.execute(
         "SELECT max(o.id) FROM flagstone.overview o WHERE o.relation = %s AND o.geometry_column = %s AND o.grid_key = %s"
         " AND o.definition = %s AND o.complete AND NOT EXISTS (SELECT FROM flagstone.overview_band b WHERE b.overview = o.id"
-        " AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = b.relation))",
+        " AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = b.relation AND c.relname = b.table_name AND c.relnamespace = 'flagstone'::regnamespace))",
         [layer.oid, layer.geometry.name, grid_key, definition(layer, grid_key)],
     ).fetchone()
     return row[0] if row else None
@@ -183,7 +207,7 @@ def tables(connection: Connection[Any], overview: int) -> list[tuple[str, Band]]
     """Its tables that are there, with their kind: band, pieces or blocks; bands from the finest to the coarsest."""
     rows = connection.execute(
         "SELECT b.kind, b.zoom, b.pixel, b.small_pixels, b.cell_pixels, b.table_name, b.relation, b.in_pieces, b.rows"
-        " FROM flagstone.overview_band b JOIN pg_class c ON c.oid = b.relation WHERE b.overview = %s ORDER BY b.zoom DESC",
+        " FROM flagstone.overview_band b JOIN pg_class c ON c.oid = b.relation AND c.relname = b.table_name AND c.relnamespace = 'flagstone'::regnamespace WHERE b.overview = %s ORDER BY b.zoom DESC",
         [overview],
     )
     return [
@@ -199,9 +223,10 @@ def newest(connection: Connection[Any], layer: RelationLayer, grid_key: str) -> 
         return None
     row = connection.execute(
         "SELECT id, document, complete, definition, EXISTS (SELECT FROM flagstone.overview_band b WHERE b.overview = o.id"
-        " AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = b.relation))"
-        " FROM flagstone.overview o WHERE relation = %s AND geometry_column = %s AND grid_key = %s ORDER BY complete DESC, id DESC LIMIT 1",
-        [layer.oid, layer.geometry.name, grid_key],
+        " AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = b.relation AND c.relname = b.table_name AND c.relnamespace = 'flagstone'::regnamespace))"
+        " FROM flagstone.overview o WHERE relation = %s AND geometry_column = %s AND grid_key = %s"
+        " AND COALESCE(document ->> 'variant', '') = %s ORDER BY complete DESC, id DESC LIMIT 1",
+        [layer.oid, layer.geometry.name, grid_key, variant(layer)],
     ).fetchone()
     if row is None:
         return None

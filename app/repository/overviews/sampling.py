@@ -10,7 +10,8 @@ from psycopg.errors import QueryCanceled
 
 from ...errors import OverviewError
 from ...layers.overview import has_row_security
-from ...layers.overview_plan import Allowance, Attribute, Estimate, Sample, SampledRow, estimates
+from ...layers.overview_plan import Allowance, Estimate, estimates
+from ...layers.overview_sample import Attribute, Sample, SampledRow
 from ...layers.single_rows import planned_single_rows
 from .. import statistics_samples
 from ..identifier import identifier
@@ -50,7 +51,7 @@ def plan(connection: Connection[Any], target: Target, allowance: Allowance) -> P
     if has_row_security(target.layer):
         plans, expected = planned_single_rows(target.layer, target.grid, found, expected)
         return Planned(Plan(plans, pieces=False), found, expected)
-    bands = sorted((each.band for each in expected if each.band is not None), key=lambda band: -band.zoom)
+    bands = sorted({each.band for each in expected if each.band is not None}, key=lambda band: -band.zoom)
     return Planned(Plan(tuple(bands), found.heavy_rows > 0), found, expected)
 
 
@@ -113,7 +114,7 @@ def _measured(connection: Connection[Any], target: Target, share: float) -> sql.
     """Boxes alone are transformed: to plan by, that is near enough, and a heavy geometry would take seconds."""
     shapes, s = target.sql.shapes, target.sql.shapes.s
     return sql.SQL(
-        "SELECT measured.x, measured.y, measured.width::float8, stored.points, stored.dimension = 0"
+        "SELECT measured.x, measured.y, measured.width::float8, stored.points, stored.dimension = 0, stored.dimension = 1"
         " FROM (SELECT {s}.ST_Envelope({column}) AS geom, {s}.ST_NPoints({column}) AS points, {s}.ST_Dimension({column}) AS dimension"
         " FROM {source}) AS stored\n"
         "{placed}\nCROSS JOIN LATERAL (SELECT {measures}) AS measured (x, y, width, size)"

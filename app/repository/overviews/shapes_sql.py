@@ -12,11 +12,12 @@ from psycopg import sql
 
 from ...layers.bounds import Bounds
 from ...layers.grid import Grid
-from ...layers.overview import BandPlan
+from ...layers.overview import BandPlan, Lattice
 from ...layers.relation import RelationLayer
 from ...layers.world import pieces, world
 from ..geometry_sql import GeometrySql
 from ..identifier import identifier, text_literal
+from ..packed_sql import packed, unpacked
 from ..postgis import PostGIS
 
 LATTICE = 0.5
@@ -30,8 +31,13 @@ SLANT = 0.36
 leave nothing of it."""
 HEAVY_POINTS = 512
 """Vertices from which a polygon is stored in pieces."""
-PIECE_POINTS = 256
-"""Vertices of a piece at most."""
+PACKED_POINTS = 16
+"""Vertices from which a polygon of a band is stored packed: a line across its box and the bytes take less than it from 6 on."""
+CUT_POINTS = 256
+"""Vertices up to which a polygon is cut in halves."""
+PIECE_POINTS = 512
+"""Vertices from which on the next part, in the order of cutting, goes to the next piece. ST_Subdivide leaves parts of 60 vertices in the
+mean, and a country has thousands of islands: a row for each would be larger than what it holds."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +133,41 @@ class Shapes:
             " GREATEST({s}.ST_XMax({g}) - {s}.ST_XMin({g}), {s}.ST_YMax({g}) - {s}.ST_YMin({g}))::pg_catalog.float4,"
             " CASE {s}.ST_Dimension({g}) WHEN 2 THEN {s}.ST_Area({g}) WHEN 1 THEN {s}.ST_Length({g}) ELSE 0 END::pg_catalog.float4"
         ).format(s=self.s, g=geom)
+
+    # --- pieces -------------------------------------------------------------------------------------------------
+
+    def pieces(self, parts: sql.Composable) -> sql.Composed:
+        """A table (number, geom, pieces) of the pieces of one feature: parts that follow upon one another, together. `parts` is a
+        table of (geom, number), each an area, of which the heavy ones are cut, or a line or a point, which are not."""
+        s = self.s
+        return sql.SQL(
+            "SELECT pg_catalog.row_number() OVER (ORDER BY grouped.piece), grouped.geom, pg_catalog.count(*) OVER () FROM"
+            " (SELECT counted.piece, {s}.ST_Collect(counted.geom ORDER BY counted.number, counted.cut) AS geom FROM"
+            " (SELECT small.*, (pg_catalog.sum({s}.ST_NPoints(small.geom)) OVER (ORDER BY small.number, small.cut)"
+            " - {s}.ST_NPoints(small.geom)) / {points} AS piece FROM"
+            " (SELECT part.number, cut.number AS cut, cut.geom FROM ({parts}) AS part CROSS JOIN LATERAL"
+            " (SELECT part.geom, 1::pg_catalog.int8 WHERE {s}.ST_Dimension(part.geom) < 2 OR {s}.ST_NPoints(part.geom) <= {cut}"
+            " UNION ALL SELECT * FROM {s}.ST_Subdivide(CASE WHEN {s}.ST_Dimension(part.geom) = 2 AND {s}.ST_NPoints(part.geom) > {cut}"
+            " THEN part.geom END, {cut}) WITH ORDINALITY) AS cut (geom, number)) AS small) AS counted GROUP BY counted.piece) AS grouped"
+        ).format(s=s, parts=parts, points=sql.Literal(PIECE_POINTS), cut=sql.Literal(CUT_POINTS))
+
+    def packed(self, geom: sql.Composable, lattice: Lattice) -> sql.Composed:
+        """A geometry in the grid's CRS as bytes."""
+        return packed(geom, lattice, self.s)
+
+    def unpacked(self, column: sql.Composable, lattice: Lattice) -> sql.Composed:
+        """What was packed: of a vertex that lay on the band's lattice exactly the same numbers."""
+        return sql.SQL("{s}.ST_SnapToGrid({geom}, {x}, {y}, {step}, {step})").format(
+            s=self.s, geom=unpacked(column, lattice, self.grid_srid, self.s), x=sql.Literal(lattice.x), y=sql.Literal(lattice.y),
+            step=sql.Literal(lattice.step),
+        )  # fmt: skip
+
+    def across(self, geom: sql.Composable) -> sql.Composed:
+        """A line across the box of a geometry: what an index needs of it."""
+        return sql.SQL(
+            "{s}.ST_SetSRID({s}.ST_MakeLine({s}.ST_MakePoint({s}.ST_XMin({g}), {s}.ST_YMin({g})),"
+            " {s}.ST_MakePoint({s}.ST_XMax({g}), {s}.ST_YMax({g}))), {srid})"
+        ).format(s=self.s, g=geom, srid=sql.Literal(self.grid_srid))
 
     # --- at a zoom ----------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -9,7 +10,8 @@ from typing import Any, NamedTuple
 from psycopg import Connection, sql
 from psycopg.rows import class_row
 
-from ...layers.overview import has_row_security
+from ...layers.overview import has_row_security, variant, with_filters
+from ...layers.relation import RelationLayer
 from ..identifier import identifier
 from ..statements import statement
 from . import registry
@@ -58,6 +60,18 @@ class OverviewStatus:
         ]
 
     @property
+    def filter(self) -> str | None:
+        """The condition beside the layer's own filter that it was built for."""
+        return self.document.get("filter")
+
+    def built_of(self, layers: Iterable[RelationLayer]) -> RelationLayer | None:
+        """The one of these that it belongs to, with the condition that it was built for; None where it is configured no more."""
+        found = next((each for each in layers if (each.oid, each.geometry.name) == (self.relation, self.geometry_column)), None)
+        if found is None:
+            return None
+        return next((each for each in with_filters(found) if variant(each) == self.document.get("variant", "")), None)
+
+    @property
     def bytes(self) -> int:
         """Disk of all its tables."""
         return sum(each.bytes or 0 for each in self.tables)
@@ -94,8 +108,8 @@ class Account:
 
     @property
     def is_exact(self) -> bool:
-        """Whether each band stands for exactly these; if not, rows changed since it was built."""
-        return all(drawn == self.expected for drawn in self.by_zoom.values())
+        """Whether there are bands, and each stands for exactly these; if not, rows changed since it was built."""
+        return bool(self.by_zoom) and all(drawn == self.expected for drawn in self.by_zoom.values())
 
 
 def account(connection: Connection[Any], target: Target, overview: OverviewStatus) -> Account | None:

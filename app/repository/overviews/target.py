@@ -9,13 +9,12 @@ from psycopg import sql
 from ...errors import ConfigurationError, NotFound
 from ...layers.grid import Grid
 from ...layers.layer import Layer
-from ...layers.overview import key_of
 from ...layers.relation import RelationLayer
 from ..grid_systems import GridSystems
 from ..identifier import identifier
 from ..pool import Pool
 from ..postgis import PostGIS
-from . import who_asks
+from . import keys, who_asks
 from .band_sql import BandSql
 from .shapes_sql import Shapes
 
@@ -45,11 +44,7 @@ def target(pool: Pool, layer: Layer, grid: Grid, postgis: PostGIS) -> Target:
     if not isinstance(layer, RelationLayer):
         raise NotFound(f"Layer {layer.id} is no table or view; only those have rows that can be stored ahead.")
     who_asks.refuse(pool, layer)
-    if not key_of(layer):
-        raise ConfigurationError(
-            f"Layer {layer.id} has no key that tells its rows apart: rows that change could not be found again. Add a primary"
-            f' key or a unique index over columns that are never null, or name such a column as id in the layers file: [layers."{layer.id}"] id = "column".'
-        )
+    keys.refuse(pool, layer)
     srid = GridSystems(pool).srid(grid, postgis)
     if srid == 0:
         raise ConfigurationError(f"spatial_ref_sys has no row for the reference system of the tile matrix set {grid.id}.")

@@ -6,7 +6,8 @@ from typing import Any
 
 from psycopg import Connection, sql
 
-from ...layers.overview import Band, BandPlan
+from ...layers.overview import Band, BandPlan, has_row_security
+from .. import single_rows_sql
 from ..identifier import identifier
 from .blocks import named
 from .target import Target
@@ -31,6 +32,21 @@ def outline(connection: Connection[Any], target: Target, plan: BandPlan) -> None
 def places(target: Target, band: Band, plan: BandPlan, *, heavy: bool = True) -> sql.Composed:
     """Where in a band the rows are whose middles lie in the heavy, or the light, cells, which are those of `plan`."""
     names, s = target.sql.names, target.sql.shapes.s
+    if has_row_security(target.layer):
+        # Where a policy stands before the band, comparisons of numbers alone lead to its rows: see `single_rows_sql`.
+        return sql.SQL("\nUNION\n").join(
+            sql.SQL(
+                "SELECT band.ctid AS place FROM pg_temp.flagstone_cells AS chosen JOIN {band} AS band"
+                " ON band.{x} BETWEEN {s}.ST_XMin(chosen.area) AND {s}.ST_XMax(chosen.area)"
+                " AND band.{y} BETWEEN {s}.ST_YMin(chosen.area) AND {s}.ST_YMax(chosen.area) AND {of_class}"
+                " CROSS JOIN LATERAL (SELECT {cell}) AS cell (cx, cy)"
+                " WHERE chosen.is_heavy = {heavy} AND chosen.cells @> point(cell.cx, cell.cy)"
+            ).format(
+                band=named(band.table), x=identifier(names.x), y=identifier(names.y), s=s, of_class=of_class,
+                cell=target.sql.cell(plan), heavy=sql.Literal(heavy),
+            )
+            for of_class in single_rows_sql.classes(names, band.plan)
+        )  # fmt: skip
     return sql.SQL(
         "SELECT band.ctid AS place FROM pg_temp.flagstone_cells AS chosen JOIN {band} AS band"
         " ON band.{geometry} OPERATOR({s}.&&) chosen.area CROSS JOIN LATERAL (SELECT {cell}) AS cell (cx, cy)"

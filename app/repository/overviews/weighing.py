@@ -40,8 +40,8 @@ def request_of(target: Target, settings: Settings) -> LayerRequest:
     return request
 
 
-def heaviest(connection: Connection[Any], target: Target, band: Band, settings: Settings) -> Weight | None:
-    """The heaviest tile of a band; None where it is empty, or where single rows are thinned when a tile is asked for.
+def heaviest(connection: Connection[Any], target: Target, band: Band, settings: Settings, zoom: int) -> Weight | None:
+    """The heaviest tile of a band at a zoom that it serves; None where it is empty, or where single rows are thinned when a tile is asked for.
     In a transaction of the caller."""
     if has_row_security(target.layer):
         return None
@@ -54,7 +54,7 @@ def heaviest(connection: Connection[Any], target: Target, band: Band, settings: 
     # The budget is that of whoever asks for everything: `limit` above the most is the most.
     questions = Questions(keeps_prepared=False, most_bytes=settings.max_tile_bytes)
     found: list[Weight] = []
-    for tile in _fullest(connection, target, band):
+    for tile in _fullest(connection, target, band, zoom):
         rows = tile_rows(request, tile, target.postgis, target.grid_srid, lambda _: False, settings.max_tile_bytes)
         asked = questions.whole(rows, request.limit)
         raw, features = connection.execute(asked.text, asked.values, prepare=False).fetchone() or (b"", 0)
@@ -64,9 +64,9 @@ def heaviest(connection: Connection[Any], target: Target, band: Band, settings: 
     return max(found, key=lambda each: (not each.fits, each.bytes), default=None)
 
 
-def _fullest(connection: Connection[Any], target: Target, band: Band) -> list[Tile]:
+def _fullest(connection: Connection[Any], target: Target, band: Band, zoom: int) -> list[Tile]:
     """The tiles in which most rows of the band have their middle, and those in which they are largest."""
-    matrix, names = target.grid.matrices[band.plan.zoom], target.sql.names
+    matrix, names = target.grid.matrices[zoom], target.sql.names
     s, geometry = target.sql.shapes.s, identifier(names.geometry)
     column = sql.SQL("floor((({s}.ST_XMin({g}) + {s}.ST_XMax({g})) / 2 - {origin}) / {span})").format(
         s=s, g=geometry, origin=sql.Literal(matrix.origin_x), span=sql.Literal(matrix.span_x)
@@ -83,7 +83,7 @@ def _fullest(connection: Connection[Any], target: Target, band: Band) -> list[Ti
             " UNION (SELECT x, y FROM tiles ORDER BY bytes DESC, x, y LIMIT {each})"
         ).format(column=column, row=row, table=identifier("flagstone", band.table), each=sql.Literal(_EACH))
     ).fetchall()
-    return [Tile(band.plan.zoom, _inside(x, matrix.width), _inside(y, matrix.height)) for x, y in found]
+    return [Tile(zoom, _inside(x, matrix.width), _inside(y, matrix.height)) for x, y in found]
 
 
 def _inside(place: float, tiles: int) -> int:

@@ -21,7 +21,11 @@ SELECT
             json_agg(
                 json_build_array(
                     b.kind, b.zoom, b.table_name, b.rows, b.cell_pixels,
-                    (SELECT pg_total_relation_size(c.oid) FROM pg_class c WHERE c.oid = b.relation)
+                    (
+                        SELECT pg_total_relation_size(c.oid)
+                        FROM pg_class c
+                        WHERE c.oid = b.relation AND c.relname = b.table_name AND c.relnamespace = 'flagstone'::regnamespace
+                    )
                 )
                 ORDER BY b.kind, b.zoom
             ),

@@ -18,18 +18,24 @@ SELECT
             ORDER BY b.zoom
         )
         FROM flagstone.overview_band b
-        JOIN pg_class c ON c.oid = b.relation
+        -- One that somebody renamed or moved is not found by its name.
+        JOIN pg_class c ON c.oid = b.relation AND c.relname = b.table_name AND c.relnamespace = 'flagstone'::regnamespace
         WHERE b.overview = o.id
     ) AS bands,
-    -- Role to the columns that it may read in every table; null stands for all of them.
+    -- Role to the columns that it may read in every table that has them; null stands for all of them.
     (
         SELECT json_object_agg(
             r.rolname,
             CASE WHEN NOT readable.whole THEN (
-                SELECT coalesce(json_agg(DISTINCT a.attname), '[]')
-                FROM flagstone.overview_band b
-                JOIN pg_attribute a ON a.attrelid = b.relation AND a.attnum > 0 AND NOT a.attisdropped
-                WHERE b.overview = o.id AND b.kind <> 'blocks' AND has_column_privilege(r.oid, b.relation, a.attnum, 'SELECT')
+                SELECT coalesce(json_agg(of_all.attname), '[]')
+                FROM (
+                    SELECT a.attname
+                    FROM flagstone.overview_band b
+                    JOIN pg_attribute a ON a.attrelid = b.relation AND a.attnum > 0 AND NOT a.attisdropped
+                    WHERE b.overview = o.id AND b.kind <> 'blocks'
+                    GROUP BY a.attname
+                    HAVING bool_and(has_column_privilege(r.oid, b.relation, a.attnum, 'SELECT'))
+                ) AS of_all
             ) END
         )
         FROM pg_roles r
@@ -88,7 +94,8 @@ SELECT
             END
     ) AS is_wider,
     EXISTS (SELECT FROM pg_class base WHERE base.oid = o.relation AND base.relrowsecurity) AS has_row_security,
-    -- Of single rows: a table without its policy, or with another one beside it.
+    -- Of single rows: a table without its policies, or with another one beside them. That by which a refresh sees all rows is
+    -- for the owner alone, in a transaction that may write.
     o.single_rows AND EXISTS (
         SELECT
         FROM flagstone.overview_band b
@@ -98,8 +105,25 @@ SELECT
             AND NOT (
                 c.relrowsecurity
                 AND c.relforcerowsecurity
-                AND array(SELECT p.polname::text || p.polcmd::text || p.polpermissive::text FROM pg_policy p WHERE p.polrelid = c.oid)
-                    = '{flagstone_as_its_tablertrue}'
+                -- Its policy asks the layer's table, whoever reads.
+                AND EXISTS (
+                    SELECT
+                    FROM pg_policy p
+                    JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
+                        AND d.refclassid = 'pg_class'::regclass AND d.refobjid = o.relation
+                    WHERE p.polrelid = c.oid AND p.polname = 'flagstone_as_its_table' AND p.polroles = '{0}'
+                )
+                AND array(
+                    SELECT p.polname::text || p.polcmd::text || p.polpermissive::text
+                    FROM pg_policy p
+                    WHERE p.polrelid = c.oid
+                        AND (
+                            p.polname <> 'flagstone_refreshes'
+                            OR p.polroles <> ARRAY[c.relowner]
+                            OR pg_get_expr(p.polqual, p.polrelid) <> '((current_setting(''transaction_read_only''::text) = ''off''::text)'
+                                ' AND (current_setting(''flagstone.refreshes''::text, true) = ''on''::text))'
+                        )
+                ) = '{flagstone_as_its_tablertrue}'
             )
     ) AS is_open
 FROM flagstone.overview o

@@ -4,6 +4,7 @@ SELECT
     e.extversion AS version,
     current_database() AS database,
     current_user AS login,
+    getdatabaseencoding() AS encoding,
     r.rolsuper OR r.rolbypassrls AS sees_all,
     has_schema_privilege(n.oid, 'USAGE') AS may_use
 FROM pg_roles r

@@ -52,6 +52,21 @@ code AS (
     UNION
     SELECT relation FROM unnest(:'code_relations'::oid[]) AS relation
 ),
+-- What the functions do that a definition calls, itself or by an operator, but for PostgreSQL's own. Who may execute them
+-- is no matter of what they do.
+text_of_functions AS (
+    SELECT called.part, string_agg(hashtextextended((to_jsonb(f) - 'proacl')::text, 0)::text, ' ' ORDER BY f.oid) AS text
+    FROM (
+        SELECT r.part, coalesce(o.oprcode, d.refobjid) AS function
+        FROM rule r
+        JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+            AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
+        LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
+        GROUP BY 1, 2
+    ) AS called
+    JOIN pg_proc f ON f.oid = called.function
+    GROUP BY called.part
+),
 -- A view reads as its owner or, where an option says so, as whoever asks.
 definition AS (
     SELECT
@@ -60,7 +75,7 @@ definition AS (
             string_agg(
                 concat_ws(
                     ' ', b.part, hashtextextended(r.tree, 0), CASE WHEN c.relkind = 'v' THEN c.relowner END,
-                    CASE WHEN c.relkind = 'v' THEN c.reloptions::text END, c.relrowsecurity, c.relforcerowsecurity,
+                    CASE WHEN c.relkind = 'v' THEN c.reloptions::text END, f.text, c.relrowsecurity, c.relforcerowsecurity,
                     CASE WHEN c.relrowsecurity THEN (
                         SELECT string_agg(hashtextextended(p::text, 0)::text, ' ' ORDER BY p.oid)
                         FROM pg_policy p
@@ -74,6 +89,7 @@ definition AS (
     FROM below b
     JOIN pg_class c ON c.oid = b.part
     LEFT JOIN rule r ON r.part = b.part
+    LEFT JOIN text_of_functions f ON f.part = b.part
     GROUP BY b.view
 ),
 -- Bits: 4 UPDATE, 16 DELETE.
