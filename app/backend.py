@@ -123,12 +123,11 @@ class Backend:
         if not self.pool.database:
             # It is known after the first connection. Two databases are two logs.
             self.pool.ping()
-        where = settings.cache_redis_url.get_secret_value() if settings.cache_redis_url else settings.cache_redis_host
-        return HostLock(f"{where} {settings.cache_redis_port} {settings.cache_key_prefix} {self.pool.database}").held()
+        return HostLock(f"{settings.redis_text} {settings.cache_key_prefix} {self.pool.database}").held()
 
-    def source(self, parts: tuple[LayerRequest, ...]) -> Source:
-        """What these parts give, tile by tile."""
-        return Source(parts, self._lifetimes)
+    def source(self, parts: tuple[LayerRequest, ...], version: str | None = None) -> Source:
+        """What these parts give, tile by tile; `version` is what the address says."""
+        return Source(parts, self._lifetimes, version)
 
     def open(self) -> None:
         """Connect and start to read the catalog in the background. After the fork only."""

@@ -31,6 +31,7 @@ from .blueprints import (
     viewer,
 )  # fmt: skip
 from .caching.beside import Beside
+from .caching.cluster_versions import ClusterVersions
 from .caching.config import cache_config
 from .caching.leases import Leases
 from .caching.memory_versions import MemoryVersions
@@ -134,10 +135,11 @@ class Flagstone:
         settings = self.settings
         if settings.cache_type == "memory":
             return Beside(MemoryVersions())
-        if settings.cache_type != "RedisCache":
+        if not settings.keeps_tiles_in_redis:
             return Beside()
         client, prefix = redis_client(settings), settings.cache_key_prefix
-        versions = RedisVersions(client, prefix, lambda: pool.database)
+        kind = ClusterVersions if settings.cache_type == "RedisClusterCache" else RedisVersions
+        versions = kind(client, prefix, lambda: pool.database)
         return Beside(
             versions,
             Leases(client, prefix, wait_s=settings.longest_tile_s),

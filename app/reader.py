@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from hashlib import blake2b
 
 from .caching.beside import NOTHING, Beside
 from .caching.crew import Crew
@@ -23,7 +24,7 @@ from .repository.pool import Pool
 from .repository.postgis import PostGIS
 from .repository.tiles import Tiles
 from .settings import SILENCE_S
-from .source import Source, asked_of, tile_box
+from .source import Source, asked_of, layer_key, tile_box
 from .stale import StaleTiles
 
 log = logging.getLogger(__name__)
@@ -93,6 +94,26 @@ class Reader:
     def is_sure(self, source: Source, tile: Tile) -> bool:
         """Whether the tile can be kept now: nobody may have missed a change of what it is made of."""
         return self._version(source.parts_at(tile.z), tile) is not None
+
+    def whole_version(self, source: Source) -> str | None:
+        """One word for all that the tiles of a source are made of: any change of it makes another one. None where not all
+        changes are followed, and in doubt."""
+        versions, purges = self._beside.versions, self._beside.purges
+        if versions is None or not source.is_followed:
+            return None
+        follows = [part.layer.follows for part in source.parts if part.layer.follows is not None]
+        tables = sorted({table for each in follows for table in each.places | each.everywhere})
+
+        def current() -> str | None:
+            found = versions.current([Asked(table, None) for table in tables])
+            if found is None:
+                return None
+            purged = "" if purges is None else "".join([purges.word_of(part.layer.id) for part in source.parts])
+            # What the layers are is a part of it: a new definition, or a new overview.
+            words = [layer_key(part, self._pool.database).prefix for part in source.parts]
+            return blake2b("\0".join([*words, purged, found]).encode(), digest_size=9).hexdigest()
+
+        return self._cache.version(current)
 
     def _looked(
         self, text: str, seconds: int, parts: Sequence[LayerRequest], tile: Tile, has: Has | None

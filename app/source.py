@@ -25,8 +25,10 @@ _LONGEST = 2000
 class Source:
     """Layers with their parameters in one grid. Its tiles are those of its layers, joined."""
 
-    def __init__(self, parts: tuple[LayerRequest, ...], lifetimes: Lifetimes) -> None:
+    def __init__(self, parts: tuple[LayerRequest, ...], lifetimes: Lifetimes, version: str | None = None) -> None:
         self.parts = parts
+        self.asked_version = version
+        """The version that the address has, where such are given (`versioned.py`)."""
         self.grid = parts[0].grid
         self.first_zoom = min(part.first_zoom for part in parts)
         self.last_zoom = max(part.last_zoom for part in parts)
@@ -62,6 +64,10 @@ class Source:
                 (self._lifetimes.seconds(part.layer, zoom) for part in self.parts_at(zoom)), default=0
             )
         return seconds
+
+    def grows_old_by_changes(self, zoom: int) -> bool:
+        """Whether no time to live of anybody's choice says more of its tiles than its changes do."""
+        return self.is_followed and self.seconds(zoom) == self._lifetimes.followed
 
     def key(self, tile: Tile, database: str) -> str:
         """The text under which a tile is kept that has everything of its zoom."""

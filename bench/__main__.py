@@ -76,20 +76,21 @@ def _measure_scale(started: ExitStack, arguments: list[str], given: scale_option
 def _run(started: ExitStack, module: str, arguments: list[str], *, own_server: bool) -> int:
     variables = dict(os.environ)
     if own_server:
-        variables["TEST_DATABASE_URL"] = _private_server(started)
+        # What writers pay for a log beside their rows says little where commits cost nothing.
+        variables["TEST_DATABASE_URL"] = _private_server(started, durable=module == "bench.fresh")
     process = subprocess.Popen([environment.PYTHON, "-m", module, *arguments], cwd=CHECKOUT, env=variables)
     # Asked as by Ctrl-C, so that it ends the servers that it started.
     started.callback(child.end, process, 2, 30)
     return process.wait()
 
 
-def _private_server(started: ExitStack) -> str:
-    """A PostgreSQL as Debian configures it, but for fsync: nothing is kept. Gives its URL."""
+def _private_server(started: ExitStack, *, durable: bool) -> str:
+    """A PostgreSQL as Debian configures it; without fsync where not `durable`: nothing is kept. Gives its URL."""
     # Not below the checkout: PostgreSQL's account may not enter it where this program is root.
     directory = started.enter_context(tempfile.TemporaryDirectory(prefix="flagstone-bench-", dir="/var/tmp"))
     Path(directory).chmod(0o755)
     settings = {"max_connections": "200", "wal_level": "minimal", "max_wal_senders": "0", "max_locks_per_transaction": "256"}
-    cluster = postgres.Cluster(Path(directory) / "postgres", durable=False, settings=settings)
+    cluster = postgres.Cluster(Path(directory) / "postgres", durable=durable, settings=settings)
     started.callback(cluster.stop)
     cluster.start()
     return cluster.dsn("postgres")

@@ -17,6 +17,7 @@ from tests.servers.gunicorn import Gunicorn
 from tests.servers.nginx import Nginx
 from tests.servers.postgres import DatabaseServer
 from tests.servers.redis import RedisServer
+from tests.servers.redis_several import RedisNodes, WatchedRedis
 
 ODDITIES = Path(__file__).parent / "oddities"
 
@@ -238,6 +239,33 @@ def _shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSer
 def redis_url(_shared_redis: RedisServer) -> str:
     """URL of a Redis that is empty at the start of each test that names this fixture."""
     return _shared_redis.url
+
+
+@pytest.fixture(scope="session")
+def _shared_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisNodes]:
+    running = RedisNodes(_program(packages.REDIS), tmp_path_factory.mktemp("nodes"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def redis_nodes(_shared_nodes: RedisNodes) -> RedisNodes:
+    """A cluster of three nodes that is empty at the start of each test. No test may leave it other than it was."""
+    _shared_nodes.flush()
+    return _shared_nodes
+
+
+@pytest.fixture
+def watched_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int], WatchedRedis]]:
+    """`watched_redis(3)` gives a primary, a replica and three sentinels of this test's own."""
+    with ExitStack() as started:
+
+        def start(sentinels: int) -> WatchedRedis:
+            running = WatchedRedis(_program(packages.REDIS), tmp_path_factory.mktemp("watched"), sentinels)
+            started.callback(running.stop)
+            return running
+
+        yield start
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -16,6 +20,9 @@ from tests.servers.site import ask
 TILE = "/tiles/public.cities/4/8/5"
 AGE_S = 1.2
 """How old an answer may be whatever breaks: what FLAGSTONE_CHANGES_MAX_AGE_MS allows by default, and the time of a question."""
+
+_LATE_S = 2.0
+"""As that, where processes wait for a processor as well."""
 
 
 def made(database: str, make_app: MakeApp) -> str:
@@ -36,10 +43,11 @@ def rename(database: str, name: str) -> None:
         connection.execute("UPDATE public.cities SET name = %s", [name])
 
 
-def start(serve: Serve, database: str, redis_url: str, **settings: object) -> Gunicorn:
+def start(serve: Serve, database: str, redis_url: str | None, **settings: object) -> Gunicorn:
     """Two workers that share a Redis, once the first tile came out of it."""
+    redis = {} if redis_url is None else {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": redis_url}
     given = {
-        "DATABASE_URL": database, "CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": redis_url, "WEB_CONCURRENCY": 2,
+        "DATABASE_URL": database, **redis, "WEB_CONCURRENCY": 2,
         "FLAGSTONE_CACHE_TTL_S": 0, "FLAGSTONE_TRUSTED_PROXIES": 1, "FLAGSTONE_CATALOG_INTERVAL_S": 0,
     }  # fmt: skip
     app = serve(**(given | settings))
@@ -95,3 +103,44 @@ def leader(app: Gunicorn) -> int | None:
     }
     found = holders & set(workers(app))
     return found.pop() if len(found) == 1 else None
+
+
+@contextmanager
+def never_old(url: str, database: str) -> Iterator[None]:
+    """While the block runs the name changes all the time, and each answer shows what was committed some time before it was asked
+    for, or something newer. It runs until enough was asked."""
+    commits: list[tuple[float, int]] = [(float("-inf"), 0)]
+    answers: list[int] = []
+    over = threading.Event()
+
+    def edit() -> None:
+        with psycopg.connect(database, autocommit=True) as connection:
+            for number in itertools.count(1):
+                connection.execute("UPDATE public.cities SET name = %s", [str(number)])
+                commits.append((time.monotonic(), number))
+                # Between two of them a tile is kept, and given from there.
+                if over.wait(0.2):
+                    return
+
+    def read() -> None:
+        while not over.is_set():
+            asked = time.monotonic()
+            [shown] = names(url)
+            due = max(number for when, number in list(commits) if when < asked - _LATE_S)
+            assert int(shown) >= due, f"{shown} where {due} was committed long before"
+            answers.append(int(shown))
+
+    rename(database, "0")
+    time.sleep(AGE_S)
+    with ThreadPoolExecutor(4) as pool:
+        work = [pool.submit(edit), *[pool.submit(read) for _ in range(3)]]
+        try:
+            yield
+            begun, enough = len(answers), len(commits) + 5
+            wait_until(
+                lambda: (len(answers) > begun + 50 and len(commits) > enough) or any(each.done() for each in work), 60
+            )
+        finally:
+            over.set()
+    for each in work:
+        each.result()

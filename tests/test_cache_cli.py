@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
+import redis
 from click.testing import Result
 from flask import Flask
 
@@ -124,13 +125,20 @@ def test_purging_all_means_composites_too(app: Flask, run: Run, towns: str) -> N
     wait_for(lambda: together() == {"Vaduz", "Walensee!"})
 
 
-def test_stats_count_what_lies_there(app: Flask, run: Run) -> None:
+def test_stats_count_what_lies_there(app: Flask, run: Run, redis_url: str) -> None:
     assert json.loads(run("stats", "--format", "json").output) == []
     get(app, "/tiles/towns/4/8/5")
     get(app, "/tiles/towns/4/4/8")
     [row] = json.loads(run("stats", "--format", "json").output)
     assert (row["layer"], row["tiles"]) == ("public.towns", 2)
     assert row["bytes"] > 100
+    with redis.Redis.from_url(redis_url) as client:
+        taken = [client.memory_usage(key) or 0 for key in client.scan_iter("flagstone:t*")]
+    assert len(taken) == 2
+    assert row["memory"] == sum(taken) > row["bytes"] + 2 * 100
+    told = run("stats").output
+    assert f"{sum(taken) / 2:,.0f}" in told
+    assert "memory a tile" in told
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ OUTSIDERS = {
     "psycopg": {"repository"},
     "psycopg_pool": {"repository"},
     "flask": {"blueprints", "cli", "extension", "__init__"},
-    "flask_caching": {"extension", "caching/memory.py"},
+    "flask_caching": {"extension", "caching/memory.py", "caching/redis_backends.py"},
     "cachelib": {"caching"},
     # tiles are made by threads; one process that makes none has an event loop
     "asyncio": {"events"},

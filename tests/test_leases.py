@@ -79,7 +79,7 @@ def test_a_lease_ends_soon_after_its_owner(worker: Callable[[], Leases], redis_u
     """A worker that was killed renews nothing."""
     leases = worker()
     client = redis.Redis.from_url(redis_url)
-    client.set(f"{leases._prefix}a", "of the dead", px=2000)
+    client.set(leases._lease("a"), "of the dead", px=2000)
     begun = time.monotonic()
     assert leases.do("a", lambda: "made", lambda: None) == "made"
     assert 1 < time.monotonic() - begun < 10
@@ -112,7 +112,7 @@ def test_what_is_wrong_with_one_request_hinders_no_other(worker: Callable[[], Le
 def test_nobody_waits_longer_than_a_tile_may_take(redis_url: str, request: pytest.FixtureRequest) -> None:
     client = redis.Redis.from_url(redis_url)
     leases = Leases(client, request.node.name, wait_s=0.1)
-    client.set(f"{leases._prefix}a", "somebody", px=20_000)
+    client.set(leases._lease("a"), "somebody", px=20_000)
     begun = time.monotonic()
     assert leases.do("a", lambda: "made", lambda: None) == "made"
     assert time.monotonic() - begun < 5

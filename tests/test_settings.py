@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import ConfigurationError
-from app.settings import CacheRule, Settings
+from app.settings import CacheRule, Settings, host_and_port
 from tests.conftest import MakeApp
 
 CHECKOUT = Path(__file__).parent.parent
@@ -48,7 +48,12 @@ def test_every_setting_has_help_and_a_unit_in_its_name_or_text() -> None:
         ({"FLAGSTONE_CACHE_RULES": "roads"}, "FLAGSTONE_CACHE_RULES: Value error, 'roads' is not `layer=seconds`"),
         ({"FLAGSTONE_CACHE_RULES": "roads@9-2=5"}, "the first zoom is above the last"),
         ({"CACHE_TYPE": "RedisCache"}, "CACHE_REDIS_URL"),
-        *[({"CACHE_TYPE": kind}, "CACHE_TYPE: Input should be 'memory', 'RedisCache' or 'NullCache'") for kind in (
+        ({"CACHE_TYPE": "RedisSentinelCache"}, "needs CACHE_REDIS_SENTINELS"),
+        ({"CACHE_TYPE": "RedisClusterCache"}, "needs CACHE_REDIS_CLUSTER or CACHE_REDIS_URL"),
+        ({"CACHE_TYPE": "RedisClusterCache", "CACHE_REDIS_CLUSTER": "a:1", "CACHE_REDIS_DB": "3"}, "CACHE_REDIS_DB: a cluster has"),
+        *[({"CACHE_REDIS_SENTINELS": wrong}, "CACHE_REDIS_SENTINELS: Value error") for wrong in (
+            "sentinel", "sentinel:", ":26379", "a:1,b", "a:0", "a:65536", "a b:1", "::1:26379")],
+        *[({"CACHE_TYPE": kind}, "CACHE_TYPE: Input should be 'memory', 'RedisCache', 'RedisSentinelCache'") for kind in (
             "SimpleCache", "MemcachedCache", "FileSystemCache", "flask_caching.backends.FileSystemCache", "nosuch.thing",
             "os.path", "Memory")],
         ({"FLAGSTONE_DEFAULT_MINZOOM": "9", "FLAGSTONE_DEFAULT_MAXZOOM": "3"}, "FLAGSTONE_DEFAULT_MINZOOM"),
@@ -61,6 +66,13 @@ def test_wrong_value_is_refused_with_the_variable_s_name(values: dict[str, str],
     with pytest.raises(ConfigurationError) as refused:
         Settings.of(**values)
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("given", ["[::1]:26380, redis-1:26379", [("[::1]", 26380), ("redis-1", 26379)]])
+def test_addresses_are_texts_or_flask_caching_s_pairs(given: object) -> None:
+    found = Settings.of(CACHE_TYPE="RedisSentinelCache", CACHE_REDIS_SENTINELS=given)
+    assert found.cache_redis_sentinels == ("[::1]:26380", "redis-1:26379")
+    assert [host_and_port(address) for address in found.cache_redis_sentinels] == [("::1", 26380), ("redis-1", 26379)]
 
 
 def test_unknown_grid_is_refused_at_the_start(make_app: MakeApp) -> None:

@@ -12,11 +12,14 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from app.caching.cluster_versions import ClusterVersions
 from app.caching.memory_versions import MemoryVersions
+from app.caching.redis_client import redis_client
 from app.caching.redis_line import RedisLine
 from app.caching.redis_versions import RedisVersions
 from app.caching.versions import MOST_STAMPS, NOTHING, Asked, News, Versions
 from app.layers.regions import Cell
+from app.settings import Settings
 from tests.servers.redis import RedisServer
 
 HERE, THERE = Cell(10, 500, 300), Cell(10, 501, 300)
@@ -25,14 +28,17 @@ CHANGED_HERE = News(frozenset({HERE}))
 Make = Callable[[], Versions]
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "cluster"])
 def make(request: pytest.FixtureRequest) -> Make:
     """The versions of one Flagstone, each time of another worker where these are shared."""
     if request.param == "memory":
         only = MemoryVersions()
         return lambda: only
-    url = request.getfixturevalue("redis_url")
     prefix = re.sub(r"\W", "_", request.node.name)
+    if request.param == "cluster":
+        settings = Settings.of(**request.getfixturevalue("redis_nodes").settings)
+        return lambda: ClusterVersions(redis_client(settings), prefix, lambda: "host:5432/maps")
+    url = request.getfixturevalue("redis_url")
     return lambda: RedisVersions(redis.Redis.from_url(url), prefix, lambda: "host:5432/maps")
 
 

@@ -30,6 +30,8 @@ EXPOSED = "ETag, Flagstone-Tile, Retry-After, X-Request-Id"
 """Headers that a page may read."""
 _OPEN = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", EXPOSED)]
 _REVALIDATE = "public, max-age=0, must-revalidate"
+_LASTING = "public, max-age=31536000, immutable"
+"""A year, and not even a reload asks again (RFC 8246)."""
 
 
 _STATUS = {200: "200 OK", 204: "204 NO CONTENT", 304: "304 NOT MODIFIED"}
@@ -66,11 +68,13 @@ class TileResponse(Response):
 
 
 def tile_response(
-    entry: Entry, lifetime_s: int, asked: WSGIEnvironment, settings: Settings, *, is_followed: bool = False
+    entry: Entry, lifetime_s: int, asked: WSGIEnvironment, settings: Settings, *,
+    is_followed: bool = False, is_lasting: bool = False,
 ) -> Response:
     """200 with the tile, 204 where it is empty, 304 where the client has it already.
 
     `is_followed`: changes make it old, not time. Then browsers ask each time, and shared caches after a moment.
+    `is_lasting`: its address has the version of now, and never another tile that matters.
     """
     _count(entry)
     gzip, tag = _form(entry, asked)
@@ -80,7 +84,10 @@ def tile_response(
         # No validator and no place in any cache: the next one may have what is missing here.
         headers.append(("Cache-Control", "no-store"))
     else:
-        headers += [("ETag", tag), ("Cache-Control", _freshness(entry, lifetime_s, settings, is_followed=is_followed))]
+        # What was cut for want of time may be whole the next time.
+        stays = is_lasting and not entry.is_stale and entry.how is not How.LIMITED
+        freshness = _LASTING if stays else _freshness(entry, lifetime_s, settings, is_followed=is_followed)
+        headers += [("ETag", tag), ("Cache-Control", freshness)]
         if matches(asked.get("HTTP_IF_NONE_MATCH"), tag):
             return TileResponse(304, headers, is_open=is_open)
     if not entry.body:

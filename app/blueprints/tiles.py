@@ -17,6 +17,7 @@ from .dataset import tileset
 from .members import layer_arguments, members_at
 from .paths import TileAddress, asked_grid, refuse_encoded_slash, tile_address
 from .tile_response import asked_for, tile_response
+from .versioned import asked_version, lasts
 
 blueprint = Blueprint("tiles", __name__)
 
@@ -45,8 +46,11 @@ def answered(named: TileAddress, there: Backend) -> Response:
 def _answer(there: Backend, asked: Request, named: TileAddress) -> Response:
     source = _source(there, asked, named)
     tile = source.tile(named.tile)
+    is_lasting = source.asked_version is not None and lasts(there, source, tile)
     entry = there.reader.tile(source, tile, asked_for(asked.environ))
-    return tile_response(entry, source.seconds(tile.z), asked.environ, there.settings, is_followed=source.is_followed)
+    return tile_response(
+        entry, source.seconds(tile.z), asked.environ, there.settings, is_followed=source.is_followed, is_lasting=is_lasting
+    )
 
 
 def _source(there: Backend, asked: Request, named: TileAddress) -> Source:
@@ -61,6 +65,7 @@ def _source(there: Backend, asked: Request, named: TileAddress) -> Source:
         grid = grid_for(there.grids, asked_grid(named.grid, arguments), there.settings)
         members = members_at(there, named.manner, named.layer, arguments, who, grid)
         arguments = layer_arguments(named.layer, arguments)
-        source = there.source(layer_requests(members, grid, arguments, there.settings, who, named.manner))
+        parts = layer_requests(members, grid, arguments, there.settings, who, named.manner)
+        source = there.source(parts, asked_version(there, parts, arguments))
         there.sources.keep(snapshot, address, source)
     return source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
@@ -15,20 +15,31 @@ OTHERS = "(composites and long names)"
 _AT_ONCE = 1000
 
 
-def contents(client: Redis, prefix: str) -> dict[str, tuple[int, int]]:
-    """Tiles and their bytes by layer, as their keys name it. It goes through all keys, some at a time."""
-    found: dict[str, tuple[int, int]] = {}
+class Held(NamedTuple):
+    """Tiles, the bytes of their values, and the memory that Redis says it takes for them with their keys and all around; 0
+    where it does not tell."""
+
+    tiles: int = 0
+    size: int = 0
+    memory: int = 0
+
+
+def contents(client: Redis, prefix: str) -> dict[str, Held]:
+    """What lies there by layer, as the keys name it. It goes through all keys, of a cluster on all nodes, some at a time."""
+    found: dict[str, Held] = {}
     start = f"{prefix}t"
     keys = client.scan_iter(match=f"{_escaped(start)}*", count=_AT_ONCE)
     while some := list(itertools.islice(keys, _AT_ONCE)):
         pipe = client.pipeline(transaction=False)
         for key in some:
             pipe.strlen(key)
-        for key, size in zip(some, pipe.execute(raise_on_error=False), strict=True):
+            pipe.memory_usage(key)
+        answers = pipe.execute(raise_on_error=False)
+        for key, size, memory in zip(some, answers[::2], answers[1::2], strict=True):
             if isinstance(size, int) and size:
                 layer = _layer_of(key[len(prefix.encode()) :].decode("ascii", "replace"))
-                tiles, before = found.get(layer, (0, 0))
-                found[layer] = tiles + 1, before + size
+                before = found.get(layer, Held())
+                found[layer] = Held(before.tiles + 1, before.size + size, before.memory + (memory if isinstance(memory, int) else 0))
     return found
 
 

@@ -55,7 +55,7 @@ class Leases:
         while True:
             token = secrets.token_urlsafe(9)
             try:
-                has = self._client.set(self._prefix + key, token, nx=True, px=_LIFE_MS, get=True)
+                has = self._client.set(self._lease(key), token, nx=True, px=_LIFE_MS, get=True)
             except Exception:  # the cache says why it fails, once a minute; here a tile is wanted
                 return make()
             if has is None:
@@ -69,6 +69,11 @@ class Leases:
             found = look()
             if found is not None:
                 return found
+
+    def _lease(self, key: str) -> str:
+        # What stands before the tile's place is of the whole layer: in a cluster all of its leases have one slot.
+        layer, _, place = key.rpartition(":")
+        return f"{self._prefix}{{{layer}}}:{place}"
 
     def _made(self, key: str, token: str, make: Callable[[], T], look: Callable[[], T | None]) -> T:
         with self._lock:
@@ -91,7 +96,7 @@ class Leases:
 
     def _ended(self, key: str, token: str, left: str) -> None:
         try:
-            self._end([self._prefix + key], [token, left, _FAILED_MS])
+            self._end([self._lease(key)], [token, left, _FAILED_MS])
         except Exception:  # it ends by itself
             return
 
@@ -105,6 +110,6 @@ class Leases:
                 held = dict(self._held)
             for key, token in held.items():
                 try:
-                    self._renew([self._prefix + key], [token, _LIFE_MS])
+                    self._renew([self._lease(key)], [token, _LIFE_MS])
                 except Exception:  # the next time; what is lost meanwhile is made twice
                     break

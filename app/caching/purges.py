@@ -24,6 +24,9 @@ _KEPT_S = 30 * 86_400
 """Longer than any tile is kept: one that outlived its purge would be given again."""
 _MOST = 200
 """Purges that are told apart; more, and everything is purged."""
+_ADD = "redis.call('RPUSH', KEYS[1], ARGV[1]) redis.call('EXPIRE', KEYS[1], ARGV[2]) return redis.call('LLEN', KEYS[1])"
+_REPLACE = "redis.call('DEL', KEYS[1]) redis.call('RPUSH', KEYS[1], ARGV[1]) redis.call('EXPIRE', KEYS[1], ARGV[2])"
+"""At once: between two commands the server could be gone, and what is left has no end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class Purges:
         self._client = client
         self._prefix = prefix
         self._database = database
+        self._add = client.register_script(_ADD)
+        self._replace = client.register_script(_REPLACE)
         self._purges: tuple[Purge, ...] = ()
         self._looked_at = float("-inf")
         self._lock = threading.Lock()
@@ -63,24 +68,20 @@ class Purges:
         """What versions of this tile begin with; "" where it was never purged. Raises what the driver raises."""
         return "".join([purge.word for purge in self._current() if purge.means(layer, zoom, box)])
 
+    def word_of(self, layer: str) -> str:
+        """As `word`, of all tiles of a layer."""
+        return "".join([purge.word for purge in self._current() if purge.layer in (None, layer)])
+
     def add(self, layer: str | None, box: Bounds | None, first_zoom: int, last_zoom: int) -> None:
         """Purge these tiles: within a second no worker gives them any more."""
         sides = None if box is None else (box.xmin, box.ymin, box.xmax, box.ymax)
         purge = Purge(secrets.token_urlsafe(6), layer, sides, first_zoom, last_zoom)
-        pipe = self._client.pipeline()
-        pipe.rpush(self._key, json.dumps(asdict(purge)))
-        pipe.expire(self._key, _KEPT_S)
-        pipe.llen(self._key)
-        if pipe.execute()[-1] > _MOST:
+        if self._add([self._key], [json.dumps(asdict(purge)), _KEPT_S]) > _MOST:
             self._purge_everything()
 
     def _purge_everything(self) -> Purge:
         everything = Purge(secrets.token_urlsafe(6), None, None, -99, 99)
-        pipe = self._client.pipeline()
-        pipe.delete(self._key)
-        pipe.rpush(self._key, json.dumps(asdict(everything)))
-        pipe.expire(self._key, _KEPT_S)
-        pipe.execute()
+        self._replace([self._key], [json.dumps(asdict(everything)), _KEPT_S])
         return everything
 
     def _current(self) -> tuple[Purge, ...]:

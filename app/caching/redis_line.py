@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 _MOST_IDLE = 64
+Command = tuple[str | bytes | int, ...]
 
 
 class RedisLine:
@@ -21,12 +22,13 @@ class RedisLine:
         self._idle: deque[Any] = deque(maxlen=_MOST_IDLE)
         self._owner = os.getpid()
 
-    def ask(self, *commands: tuple[str | bytes | int, ...]) -> list[Any]:
+    def ask(self, *commands: Command) -> list[Any]:
         """The answers in their order. Where Redis refuses one command, its answer is the exception.
 
         Only for what may be asked twice. Raises what redis-py raises where there is no answer at all.
         """
         from redis.exceptions import ConnectionError as LineBroken
+        from redis.exceptions import TimeoutError as TooLate
 
         if self._owner != os.getpid():  # connections are of one process
             self._idle = deque(maxlen=_MOST_IDLE)
@@ -38,6 +40,10 @@ class RedisLine:
             return self._asked(self._pool.make_connection(), packed, len(commands))
         try:
             return self._asked(connection, packed, len(commands))
+        except TooLate:
+            # The machine may be gone without a word: each of them would have to find that out for itself.
+            self.close()
+            raise
         except LineBroken:
             # The server was away, or another one is the primary now: so are all connections that were open then.
             self.close()
@@ -74,7 +80,7 @@ class RedisLine:
         return found
 
 
-def _packed(command: tuple[str | bytes | int, ...]) -> bytes:
+def _packed(command: Command) -> bytes:
     """As the protocol has it: so many words, each with its length."""
     said = [b"*%d\r\n" % len(command)]
     for word in command:

@@ -12,23 +12,23 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from .redis_line import RedisLine
+from .redis_line import Command, RedisLine
 from .versions import MOST_STAMPS, Asked, Found, News, stamp
 
 if TYPE_CHECKING:
     from redis import Redis
 
-_FORMAT = "v1"
+FORMAT = "v1"
 """Raised when the meaning of a key, or of what lies under it, changes."""
-_KEPT_S = 7 * 86_400
+KEPT_S = 7 * 86_400
 """How long a table is remembered that nobody follows any more."""
-_MARK_KEPT_MS = 60_000
+MARK_KEPT_MS = 60_000
 """A reader of the log that was away for longer begins anew."""
-_NO_MARK = "-"
+NO_MARK = "-"
 """Is never found."""
-_APPLY = """
+APPLY = """
 if ARGV[1] ~= '' and redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
 local key, epoch, last, position, whole, most, kept = KEYS[1], ARGV[4], ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9]
@@ -52,7 +52,7 @@ redis.call('EXPIRE', key, kept)
 return 1
 """
 """Epoch, stamps and position of one table at once: between two of them the server could be gone."""
-_CONFIRM = """
+CONFIRM = """
 local first = ARGV[1] == '' and redis.call('EXISTS', KEYS[1]) == 0
 if ARGV[1] ~= '' and redis.call('GET', KEYS[2]) ~= ARGV[1] then
     redis.call('DEL', KEYS[1])
@@ -62,6 +62,13 @@ redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
 redis.call('SET', KEYS[1], '1', 'PX', ARGV[4])
 return first and 0 or 1
 """
+
+
+class Line(Protocol):
+    """Several questions at once."""
+
+    def ask(self, *commands: Command) -> list[Any]:
+        """The answers in their order. Where Redis refuses one command, its answer is the exception."""
 
 
 class RedisVersions:
@@ -74,31 +81,34 @@ class RedisVersions:
         self._client = client
         self._prefix = prefix
         self._database = database
-        self._line = RedisLine(client)
+        self._line = self._line_of(client)
         self._reader = secrets.token_urlsafe(9)
         self._mark = ""
-        self._apply = client.register_script(_APPLY)
-        self._confirm = client.register_script(_CONFIRM)
+        self._apply = client.register_script(APPLY)
+        self._confirm = client.register_script(CONFIRM)
+
+    def _line_of(self, client: Any) -> Line:
+        return RedisLine(client)
 
     def current(self, asked: Sequence[Asked]) -> str | None:
-        return _version(self._line.ask(*self._questions(asked)))
+        return self._version(self._line.ask(*self._questions(asked)))
 
     def current_with(self, asked: Sequence[Asked], key: str, most: int | None) -> Found:
         """The version, and what lies under this key: all of it, or the first `most` bytes. In one round trip."""
         questions = self._questions(asked) if asked else []
         text = self._prefix + key
-        tile: list[tuple[str | int, ...]] = (
+        tile: list[Command] = (
             [("GET", text)] if most is None else [("GETRANGE", text, 0, most - 1), ("STRLEN", text)]
         )
         answers = self._line.ask(*questions, *tile)
         value = answers[len(questions)]
-        version = _version(answers[: len(questions)]) if asked else ""
+        version = self._version(answers[: len(questions)]) if asked else ""
         if most is None:
             return Found(version, value, None)
         # A range of nothing is empty.
         return Found(version, value or None, answers[-1])
 
-    def _questions(self, asked: Sequence[Asked]) -> list[tuple[str | int, ...]]:
+    def _questions(self, asked: Sequence[Asked]) -> list[Command]:
         seen, start = self._seen, self._start
         return [
             ("GET", seen),
@@ -110,11 +120,14 @@ class RedisVersions:
             ],
         ]
 
+    def _version(self, answers: Sequence[Any]) -> str | None:
+        return version_of(answers[:1], answers[1:])
+
     def positions(self, tables: Collection[int]) -> dict[int, str]:
         self._mark = secrets.token_urlsafe(9)
         pipe = self._client.pipeline(transaction=False)
         # First: what comes back as it was before this does not have it.
-        pipe.set(self._marked, self._mark, px=_MARK_KEPT_MS)
+        pipe.set(self._marked, self._mark, px=MARK_KEPT_MS)
         for table in tables:
             pipe.hmget(self._key(table), ["e", "p"])
         marked, *found = pipe.execute(raise_on_error=False)
@@ -129,22 +142,19 @@ class RedisVersions:
 
     def apply(self, news: Mapping[int, News], position: str) -> None:
         for table, each in news.items():
-            cells = () if each.cells is None else map(str, each.cells)
-            whole = "1" if each.cells is None else "0" if each.changed else ""
-            said = (stamp(), stamp(), position, whole, MOST_STAMPS, _KEPT_S, *cells)
-            self._marked_by(self._apply, [self._key(table), self._marked], *said)
+            self._marked_by(self._apply, [self._key(table), self._marked], *said(each, position))
 
     def confirm(self, seconds: float) -> bool:
         """False where the last mark is gone: with it may be the stands."""
         return self._marked_by(self._confirm, [self._seen, self._marked], max(1, int(seconds * 1000)))
 
-    def _marked_by(self, script: Any, keys: list[str], *said: str | int) -> bool:
+    def _marked_by(self, script: Any, keys: list[str], *told: str | int) -> bool:
         mark = secrets.token_urlsafe(9)
         expected, self._mark = (
             self._mark,
-            _NO_MARK,
+            NO_MARK,
         )  # whatever comes in between, it is not known what was done
-        done = script(keys, [expected, mark, _MARK_KEPT_MS, *said])
+        done = script(keys, [expected, mark, MARK_KEPT_MS, *told])
         if expected == "" or done == 1:
             self._mark = mark
         return bool(done)
@@ -155,8 +165,7 @@ class RedisVersions:
 
     @property
     def _start(self) -> str:
-        # In a cluster, all tables of a database have one slot.
-        return f"{self._prefix}{_FORMAT}:{{{self._database()}}}:"
+        return f"{self._prefix}{FORMAT}:{{{self._database()}}}:"
 
     @property
     def _seen(self) -> str:
@@ -170,13 +179,19 @@ class RedisVersions:
         return f"{self._start}{table}"
 
 
-def _version(answers: Sequence[Any]) -> str | None:
+def said(news: News, position: str) -> tuple[str | int, ...]:
+    """What the script is told of a table, behind the marks."""
+    cells = () if news.cells is None else map(str, news.cells)
+    whole = "1" if news.cells is None else "0" if news.changed else ""
+    return (stamp(), stamp(), position, whole, MOST_STAMPS, KEPT_S, *cells)
+
+
+def version_of(seen: Sequence[Any], found: Sequence[Any]) -> str | None:
     """One word for what was found. None where nobody has read the log of late, or a stand is gone or none at all."""
-    seen, *found = answers
-    if not isinstance(seen, bytes) or any(
+    if not all(isinstance(each, bytes) for each in seen) or any(
         not isinstance(fields, list) or fields[0] is None for fields in found
     ):
         return None
     # A digest: whatever lies in Redis, a version is short and has no separators in it.
-    said = b"\0".join([b"" if field is None else b"+" + field for fields in found for field in fields])
-    return blake2b(said, digest_size=9).hexdigest()
+    text = b"\0".join([b"" if field is None else b"+" + field for fields in found for field in fields])
+    return blake2b(text, digest_size=9).hexdigest()

@@ -74,17 +74,24 @@ BOX = click.option("--bbox", "box", type=_Box(), help="Only tiles that meet this
 @group.command("stats")
 @FORMAT
 def stats(form: str) -> None:
-    """How many tiles lie in Redis, of which layers, and how much memory they take."""
+    """How many tiles lie in Redis, of which layers, and how much memory they take.
+
+    `bytes` are those of the tiles as they are kept; `memory` counts their keys and what Redis needs around them too.
+    """
     with served() as there:
         _purges(there)
         found = contents(redis_client(there.settings), there.settings.cache_key_prefix)
+    listed = sorted(found.items())
     if form == "json":
-        rows = [{"layer": layer, "tiles": tiles, "bytes": size} for layer, (tiles, size) in sorted(found.items())]
+        rows = [{"layer": layer, "tiles": held.tiles, "bytes": held.size, "memory": held.memory} for layer, held in listed]
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     print_table(
-        ("layer", "tiles", "bytes", "bytes a tile"),
-        [[layer, f"{tiles:,}", f"{size:,}", f"{size / tiles:,.0f}"] for layer, (tiles, size) in sorted(found.items())],
+        ("layer", "tiles", "bytes", "memory", "memory a tile"),
+        [
+            [layer, f"{held.tiles:,}", f"{held.size:,}", f"{held.memory:,}", f"{held.memory / held.tiles:,.0f}"]
+            for layer, held in listed
+        ],
     )
 
 

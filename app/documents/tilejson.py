@@ -11,6 +11,7 @@ from ..layers.request import LayerRequest
 from . import attribution, extent, functions
 from .addresses import Addresses
 from .merge_patch import patched
+from .query import without
 from .sheet import Sheet
 
 _ZOOMS = (0, 30)
@@ -56,10 +57,13 @@ def tilejson(sheet: Sheet, found: Sequence[Bounds | None], tiles: str) -> dict[s
     return patched(document, layers[0].tilejson_members)
 
 
-def tiles_address(sheet: Sheet, addresses: Addresses, default_grid: str) -> str:
+def tiles_address(sheet: Sheet, addresses: Addresses, default_grid: str, version: str | None = None) -> str:
     """The address of the sheet's tiles. The default grid goes without its name: one address for one tile."""
     grid = None if sheet.grid.id == default_grid else sheet.grid.id
-    return addresses.tiles(sheet.ids, grid, sheet.tile_query)
+    query = sheet.tile_query
+    if version is not None:
+        query = "&".join(part for part in (without(query, ("v",)), f"v={version}") if part)
+    return addresses.tiles(sheet.ids, grid, query)
 
 
 def _contents(parts: Sequence[LayerRequest], lowest: int, highest: int) -> dict[str, Any]:

@@ -48,7 +48,8 @@ function endBatch() {
 
 // MapLibre shows no response headers to the page, so the page fetches the tiles and reads `Flagstone-Tile` itself.
 async function fetchTile({ url }, { signal }) {
-  const response = await fetch(url.replace("flagstone-", ""), { signal });
+  // What lies under a version may be older than the change that a live map was just told of.
+  const response = await fetch(url.replace("flagstone-", ""), { signal, cache: facts.events ? "no-cache" : "default" });
   if (!response.ok) throw new Error(await reason(response));
   batch.arrived = true;
   remember(url, response.headers.get("Flagstone-Tile"));
