@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -25,12 +26,15 @@ from .layers.sql_layer import SqlLayer, named_like_a_grid
 from .reader import Reader
 from .repository.catalog_store import CatalogStore
 from .repository.changes.log import ChangeLog
+from .repository.conninfo import names_several_servers
 from .repository.pool import Pool
 from .repository.second_look import SecondLook
 from .repository.tiles import Tiles
 from .settings import Settings
 from .source import Source, Sources
 from .stale import StaleTiles
+
+log = logging.getLogger(__name__)
 
 _PARSER_AFTER_S = 2.0
 """When the parser of filters is made: the first tiles have gone out by then, and most first filters not come yet."""
@@ -78,6 +82,10 @@ class Backend:
         self.beside = beside
         versions = beside.versions
         follows = versions is not None and settings.changes_poll_ms > 0
+        if follows and not self.pool.is_lent and names_several_servers(settings):
+            # Of two servers one may be behind: a tile of that one would be kept as what the other one tells.
+            log.warning("DATABASE_URL names several servers: changes are not followed, tiles have their time to live")
+            follows = False
         self._lifetimes = Lifetimes(
             settings.cache_ttl_s, settings.cache_rules, settings.cache_followed_ttl_s if follows else None
         )
@@ -105,7 +113,7 @@ class Backend:
             alone = {"pool_size": 1, "pool_min_size": 1}
             self._changes = self.pool if self.pool.is_lent else Pool(settings.model_copy(update=alone))
             self._follower = Follower(
-                ChangeLog(self._changes),
+                ChangeLog(self._changes, settings.default_srid),
                 versions,
                 lambda: self.catalog.postgis.schema,
                 buffer=settings.max_buffer_ratio,

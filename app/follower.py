@@ -105,9 +105,18 @@ class Follower:
             # Whoever read before may have come further, or not as far: only what lies beside the versions counts.
             self._positions = None
             retry = self._poll_s
+            if not is_alone:
+                self._watch()
             while is_alone and not stop.is_set():
                 retry = self._poll_s if self._tried(self.step) else min(max(retry, 0.05) * 2, _SLOWEST_RETRY_S)
                 stop.wait(retry)
+
+    def _watch(self) -> None:
+        """Who does not read looks at what is followed as well: the catalog is each process's own."""
+        now = self._clock()
+        if now >= self._looked_at + (_COVERAGE_S if self._known else _NOTHING_S):
+            self._looked_at = now
+            self._tell(self._changes.coverage())
 
     def _tried(self, work: Callable[[], None]) -> bool:
         try:
@@ -186,7 +195,14 @@ class Follower:
             for table in gone:
                 (self._positions or {}).pop(table, None)
         self._covered = covered
-        known = {(each.relation, each.partly, *each.geometry_columns, *(each.members or ())) for each in self._coverage.values()}
+        self._tell(found)
+
+    def _tell(self, found: Sequence[Followed]) -> None:
+        """Have the catalog read again where other tables are followed than before, or under other names."""
+        known: set[tuple[object, ...]] = {
+            (each.relation, each.name, each.partly, *each.geometry_columns, *(each.members or ()))
+            for each in found if each.fault is None
+        }  # fmt: skip
         if self._known is not None and known != self._known:
             self._tells_until = self._clock() + _TELLS_S
         self._known = known

@@ -30,6 +30,9 @@ from .stale import StaleTiles
 log = logging.getLogger(__name__)
 
 
+_IN_DOUBT_S = 0.5
+
+
 class Reader:
     """Gives tiles from the cache, and makes those that are missing, each once."""
 
@@ -76,7 +79,7 @@ class Reader:
         if kept is not None:
             return kept
         # Who comes after a change must not wait for a tile that was begun before it.
-        flight = f"{text} {version}"
+        flight = f"{text} {self._flight_word(version)}"
 
         def make() -> Entry:
             if len(parts) == 1:
@@ -179,19 +182,33 @@ class Reader:
         if self._pool.left_ms(until) is not None:
             # A part that ends early fails for itself alone: others would have had all the time.
             return self._made(text, part, tile, until, version)
-        return self._flight.do(f"{text} {version}", lambda: self._made(text, part, tile, until, version), until)
+        flight = f"{text} {self._flight_word(version)}"
+        return self._flight.do(flight, lambda: self._made(text, part, tile, until, version), until)
+
+    def _flight_word(self, version: str | None) -> str:
+        """Who may share what is being made. In doubt only those who come at nearly the same time: nobody knows what changed
+        since it was begun."""
+        return version if version is not None else f"? {int(time.monotonic() / _IN_DOUBT_S)}"
 
     def _made(self, text: str, part: LayerRequest, tile: Tile, until: float | None, version: str | None) -> Entry:
         # Before the query runs, as the version.
         made_at = self._clock()
         with self._slots.slot(part.layer.id), TILE_QUERY_SECONDS.time():
-            found = self._tiles.read(part, tile, self._postgis(), until)
+            found = self._tiles.read(part, tile, self._postgis(), until, self._stamp(part))
         entry = Entry.of(
             found.raw, how=found.how, made_at=made_at, version=version or "", media_type=found.media_type, tag=found.tag
         )
         if version is not None:
             self._put(text, entry, self._lifetimes.seconds(part.layer, tile.z))
         return entry
+
+    def _stamp(self, part: LayerRequest) -> str | None:
+        """One word for all rows of a layer, which changes with each of them; "" where nothing tells of changes, None in doubt."""
+        versions, follows = self._beside.versions, part.layer.follows
+        if versions is None or follows is None:
+            return ""
+        asked = [Asked(table, None) for table in sorted(follows.places | follows.everywhere)]
+        return self._cache.version(lambda: versions.current(asked))
 
     def _put(self, text: str, entry: Entry, seconds: int) -> None:
         self._cache.put(text, entry, seconds + self._stale.seconds if seconds > 0 else 0)

@@ -67,6 +67,8 @@ def _measure_scale(started: ExitStack, arguments: list[str], given: scale_option
     ])  # fmt: skip
     if missing:
         raise progress.Failed(packages.sentence(missing))
+    if given.pictures and (reason := environment.make_node_modules()) is not None:
+        raise progress.Failed(reason)
     for requirements in ("requirements.txt", "requirements-bench.txt", *(["requirements-dev.txt"] if given.pictures else [])):
         environment.make_python(requirements)
     scale_sources.fetched()

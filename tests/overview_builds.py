@@ -14,7 +14,8 @@ from shapely.geometry.base import BaseGeometry
 from app import create_app
 from app.layers.overview import CELL_PIXELS, BandPlan, pixel
 from app.repository.overviews.administering import administering
-from app.repository.overviews.build import Plan, build
+from app.repository.overviews.build import build
+from app.repository.overviews.plans import Plan
 from app.repository.overviews.target import Target, target
 from app.settings import Settings
 

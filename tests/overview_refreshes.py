@@ -15,7 +15,8 @@ from app.backend import Backend
 from app.layers.identity import ANONYMOUS
 from app.layers.overview import BandNames, stored_columns
 from app.repository.overviews.administering import administering
-from app.repository.overviews.build import Plan, build
+from app.repository.overviews.build import build
+from app.repository.overviews.plans import Plan
 from app.repository.overviews.refresh import Refreshed, refresh
 from app.repository.overviews.target import Target, target
 from app.settings import Settings

@@ -41,6 +41,8 @@ class Cdn:
         self.told: list[dict[str, Any]] = []
         self.refused = 0
         self.down = False
+        self.says = 500
+        """What it answers while it is down."""
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -50,7 +52,8 @@ class Cdn:
                     outer.refused += 1
                 else:
                     outer.told.append(body)
-                self.send_response(500 if outer.down else 204)
+                self.send_response(outer.says if outer.down else 204)
+                self.send_header("Location", "/elsewhere")
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
@@ -109,6 +112,18 @@ def test_a_hook_that_fails_is_tried_again_and_holds_up_nobody(
         stream.until("change")
     cdn.down = False
     wait_until(lambda: bool(changes(cdn.told)))
+    assert cdn.told[0]["everything"] is True
+
+
+@pytest.mark.parametrize("says", [302, 401])
+def test_a_hook_that_refuses_or_sends_elsewhere_has_not_taken_it(
+    cities: str, serve_events: StartEvents, cdn: Cdn, says: int
+) -> None:
+    cdn.down, cdn.says = True, says
+    serve_events(cities, "--hook", cdn.url)
+    wait_until(lambda: cdn.refused >= 1)
+    cdn.down = False
+    wait_until(lambda: bool(cdn.told), 50)
     assert cdn.told[0]["everything"] is True
 
 

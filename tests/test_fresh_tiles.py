@@ -172,3 +172,13 @@ def test_a_table_that_is_rewritten_or_made_again_shows_its_new_rows(followed_app
         connection.execute("UPDATE cities SET name = 'unfollowed'")
         # Its time to live is 0 now: nobody tells of its changes.
         wait_until(lambda: names(followed_app) == {"unfollowed"})
+
+
+def test_the_first_row_beyond_the_edge_of_the_world_is_drawn_at_once(followed_app: Flask, cities: str) -> None:
+    far = "/tiles/public.cities/6/1/22"
+    wait_until(lambda: is_kept(followed_app, far))
+    assert get(followed_app, far).status_code == 204
+    with psycopg.connect(cities, autocommit=True) as connection:
+        connection.execute("INSERT INTO public.cities VALUES (2, 'Beyond', 'SRID=4326;POINT(190.5 47.1)')")
+    wait_until(lambda: get(followed_app, far).status_code == 200, _POLLS_S)
+    assert names(followed_app, far) == {"Beyond"}

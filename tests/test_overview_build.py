@@ -23,7 +23,8 @@ from app.errors import DatabaseDown, OverviewError
 from app.layers.identity import ANONYMOUS
 from app.repository.overviews import registry, sampling
 from app.repository.overviews.administering import administering
-from app.repository.overviews.build import Plan, build
+from app.repository.overviews.build import build
+from app.repository.overviews.plans import Plan
 from app.repository.overviews.target import target
 from app.repository.overviews.weighing import request_of
 from app.settings import Settings

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.errors import NotFound
+from app.errors import AccessDenied, BadParameter, NotFound
 from app.layers.how import How
 from app.layers.identity import Identity
 from app.layers.tile import Tile
@@ -16,6 +16,7 @@ from tests.catalogs import catalog_of
 from tests.conftest import Login, MakeApp
 from tests.overview_builds import overview
 from tests.overview_readers import attributes_of, backend_of, entry_as, run
+from tests.test_overview_cli import FEW, said
 from tests.tile_decoding import attributes, get
 
 WORLD = Tile(0, 0, 0)
@@ -45,14 +46,13 @@ def how(dsn: str, make_app: MakeApp, role: str | None = None, **parameters: str)
     return entry_as(make_app(dsn, CACHE_TYPE="NullCache"), "public.towns", role, WORLD, **parameters).how
 
 
-def direct(dsn: str, number: int, role: str, columns: str = "*") -> int | str:
-    """Rows of a band that a role reads by itself, or the name of the error."""
+def direct(dsn: str, band: int | str, role: str, columns: str = "*") -> int | str:
+    """Rows of a band (of zoom 0, or of this table) that a role reads by itself, or the name of the error."""
+    table = band if isinstance(band, str) else f"overview_{band}_z0"
     with psycopg.connect(dsn) as connection:
         connection.execute(f"SET ROLE {role}".encode())
         try:
-            row = connection.execute(
-                f"SELECT count({columns}) FROM flagstone.overview_{number}_z0".encode()
-            ).fetchone()
+            row = connection.execute(f"SELECT count({columns}) FROM flagstone.{table}".encode()).fetchone()
         except psycopg.errors.InsufficientPrivilege:
             return "denied"
     return row[0] if row else 0
@@ -297,3 +297,39 @@ def test_roles_that_read_nothing_are_told_of_nothing(towns: str, login: Login) -
     )
     built(towns, web)
     assert catalog_of(web).find("public.towns", Identity(role=BEN)) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "parameters"),
+    [
+        ("filter = \"secret = 'hidden'\"", {}),
+        ("overview = { filters = [\"secret = 'hidden'\"] }", {"filter": "secret = 'hidden'"}),
+        ('rank = ["secret"]', {}),
+    ],
+)
+def test_a_band_tells_nobody_of_a_column_that_they_may_not_read(
+    towns: str, login: Login, make_app: MakeApp, tmp_path: Path, options: str, parameters: dict[str, str]
+) -> None:
+    login(towns, ANNA, f"GRANT SELECT (id, name, geom) ON public.towns TO {ANNA}")
+    login(towns, BEN, f"GRANT SELECT ON public.towns TO {BEN}")
+    web = login(towns, WEB, f"GRANT {ANNA}, {BEN} TO {WEB}", "GRANT USAGE ON SCHEMA public TO flagstone_web", attributes="NOINHERIT")
+    layers = tmp_path / "layers.toml"
+    layers.write_text(f'[layers."public.towns"]\n{options}\n')
+    app = make_app(
+        web, CACHE_TYPE="NullCache", FLAGSTONE_LAYERS_FILE=str(layers), FLAGSTONE_ADMIN_DATABASE_URL=towns, **FEW
+    )
+    said(app, "build", "public.towns")
+    app.extensions["flagstone"].catalog.reload()
+    assert entry_as(app, "public.towns", BEN, WORLD, **parameters).how is How.OVERVIEW
+    with psycopg.connect(towns) as connection:
+        # That of the filter is built after the layer's own.
+        newest = connection.execute("SELECT table_name FROM flagstone.overview_band ORDER BY overview DESC LIMIT 1").fetchone()
+    band = str(newest and newest[0])
+    for columns in ("id", '"~geometry"', "feature_count"):
+        assert isinstance(direct(towns, band, BEN, columns), int)
+    assert direct(towns, band, ANNA, '"~geometry"') == direct(towns, band, ANNA, "feature_count") == "denied"
+    if "rank" in options:
+        assert entry_as(app, "public.towns", ANNA, WORLD).how is not How.OVERVIEW
+    else:
+        with pytest.raises((AccessDenied, BadParameter)):
+            entry_as(app, "public.towns", ANNA, WORLD, **parameters)

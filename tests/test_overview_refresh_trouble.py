@@ -9,7 +9,7 @@ import pytest
 
 from app import create_app
 from app.errors import NotFound, OverviewError
-from app.repository.overviews.build import lock_name
+from app.repository.overviews.one_at_a_time import lock_of
 from app.settings import Settings
 from tests.conftest import Login
 from tests.overview_refreshes import assert_equals_a_build, kept
@@ -89,7 +89,7 @@ def test_two_at_once_are_told(database: str) -> None:
         kept(loaded(database, POINTS), "public.places", range(2)) as made,
         psycopg.connect(database) as other,
     ):
-        other.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [lock_name(made.target)])
+        other.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [lock_of(made.target)])
         with pytest.raises(OverviewError, match="Another build or refresh"):
             made.refresh()
 

@@ -19,15 +19,15 @@ from ..layers.overview import named, with_filters
 from ..layers.relation import RelationLayer
 from ..repository import statistics_samples
 from ..repository.overviews import build as repository
-from ..repository.overviews import registry, sampling, status
+from ..repository.overviews import registry, sampling, status, superseded
 from ..repository.overviews.administering import Report, administering
-from ..repository.overviews.build import Plan
 from ..repository.overviews.build_faults import explained as database_explained
+from ..repository.overviews.plans import Plan
 from ..repository.overviews.status import OverviewStatus
 from ..repository.overviews.target import target
 from ..repository.overviews.weighing import request_of
 from .overview_plan import allowance
-from .overviews import GRID, LAYERS, bars, chosen_grid, chosen_layers, explained, size
+from .overviews import GRID, LAYERS, bars, chosen_grid, chosen_layers, explained, size, unforeseen
 from .session import served
 from .tables import FORMAT
 
@@ -43,7 +43,12 @@ class _Outcome:
 
     def document(self) -> dict[str, Any]:
         chosen = self.layer.options.overview_filter
-        found: dict[str, Any] = {"layer": self.layer.id, "filter": None if chosen is None else chosen.text, "outcome": self.done, "said": self.said}
+        found: dict[str, Any] = {
+            "layer": self.layer.id,
+            "filter": None if chosen is None else chosen.text,
+            "outcome": self.done,
+            "said": self.said,
+        }
         if self.built is not None:
             found["overview"] = self.built.id
             found["bytes"] = self.built.bytes
@@ -55,7 +60,8 @@ class _Outcome:
 @LAYERS
 @click.option("--all", "every", is_flag=True, help="Every table and view that needs it.")
 @GRID
-@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Layers at a time, each on a connection of its own.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Layers at a time, each on a connection"
+                                                                                       " of its own.")
 @click.option("--again", is_flag=True, help="Build also where a whole overview is there that fits.")
 @FORMAT
 @with_appcontext
@@ -74,9 +80,11 @@ def build(layers: tuple[str, ...], every: bool, grid: str | None, jobs: int, aga
         click.echo(json.dumps([outcome.document() for outcome in outcomes], indent=2, ensure_ascii=False))
     elif any(outcome.done == "built" for outcome in outcomes):
         click.echo(
-            f"Running servers serve it after their next look at the catalog, within {interval:g} seconds; nothing is to be restarted."
+            f"Running servers serve it after their next look at the catalog,"
+            f" within {interval:g} seconds; nothing is to be restarted."
             if interval
-            else "FLAGSTONE_CATALOG_INTERVAL_S is 0: running servers serve it once they look at the catalog again, at a restart at the latest."
+            else "FLAGSTONE_CATALOG_INTERVAL_S is 0: running servers serve it once they look at the catalog again,"
+                 " at a restart at the latest."
         )
     elif every and not any(outcome.done in ("built", "failed") for outcome in outcomes):
         click.echo("Nothing was to be built.")
@@ -130,11 +138,15 @@ class _Work:
         task = self._shown.add_task(f"{named(layer)}: sample", total=None)
         try:
             with database_explained(f"The overview of {layer.id}", layer):
-                return self._outcome(layer, lambda what, done, steps: self._reported(task, f"{named(layer)}: {what}", done, steps))
+                return self._outcome(
+                    layer, lambda what, done, steps: self._reported(task, f"{named(layer)}: {what}", done, steps)
+                )
         except ConfigurationError as error:
             return _Outcome(layer, "impossible" if self._every else "failed", str(error))
         except FlagstoneError as error:
             return _Outcome(layer, "failed", explained(error, self._there.settings))
+        except Exception as error:  # one layer does not end the builds of the others
+            return _Outcome(layer, "failed", unforeseen(f"The overview of {named(layer)}", error))
         finally:
             self._shown.remove_task(task)
 
@@ -149,9 +161,13 @@ class _Work:
         with administering(settings) as connection:
             self._cancels.append(connection.cancel_safe)
             try:
-                if not self._again and registry.whole(connection, layer, self._grid.key) is not None:
-                    return _Outcome(layer, "kept", f"{named(layer)} has a whole overview in {self._grid.id} that fits it; --again builds it anew.")
-                left = None if self._again else registry.unfinished(connection, layer, self._grid.key)
+                whole = None if self._again else registry.whole(connection, layer, self._grid.key)
+                if whole is not None:
+                    said = f"{named(layer)} has a whole overview in {self._grid.id} that fits it; --again builds it anew."
+                    if superseded.sweep(connection, found, whole):
+                        said += " What another build had left over is removed."
+                    return _Outcome(layer, "kept", said)
+                left = registry.unfinished(connection, layer, self._grid.key, again=self._again)
                 if left is not None:
                     plan = Plan.parse(left.document["plan"])
                 else:
@@ -163,7 +179,10 @@ class _Work:
                 if left is None:
                     statistics_samples.keep(connection, found, planned.sample)
                 [built] = [each for each in status.read(connection) if each.id == number]
-                return _Outcome(layer, "built", _said(layer, self._grid, built), built)
+                said = _said(layer, self._grid, built)
+                if registry.others(connection, layer, self._grid.key, number):
+                    said += f" {superseded.LEFT}"
+                return _Outcome(layer, "built", said, built)
             finally:
                 self._cancels.remove(connection.cancel_safe)
 
@@ -177,5 +196,8 @@ def _said(layer: RelationLayer, grid: Grid, built: OverviewStatus) -> str:
     said = f"{named(layer)} has its overview in {grid.id}: {'; '.join(parts)}; {size(built.bytes)} on disk."
     if heavy:
         zooms_said = ", ".join(str(each.zoom) for each in heavy)
-        said += f" At zoom {zooms_said} the fullest tile holds more than it may even with the widest cells: there tiles are thinned when they are asked for."
+        said += (
+            f" At zoom {zooms_said} the fullest tile holds more than it may even with the widest cells: there tiles are thinned"
+            " when they are asked for."
+        )
     return said

@@ -19,7 +19,7 @@ from ..repository.overviews.administering import administering
 from ..repository.overviews.build_faults import explained as database_explained
 from ..repository.overviews.target import target
 from ..repository.overviews.weighing import request_of
-from .overviews import GRID, LAYERS, chosen_grid, chosen_layers, explained, progress, size
+from .overviews import GRID, LAYERS, chosen_grid, chosen_layers, explained, progress, size, unforeseen
 from .session import served
 from .tables import FORMAT, print_table
 
@@ -46,13 +46,19 @@ def plan(layers: tuple[str, ...], every: bool, grid: str | None, form: str) -> N
                     found = target(there.pool, layer, matrix_set, there.catalog.postgis)
                     request = request_of(found, there.settings)
                     with database_explained(f"The plan of {layer.id}", layer):
-                        planned = sampling.plan(connection, found, allowance(request))
+                        planned = sampling.plan(connection, found, allowance(request), is_bounded=True)
                         saved = merging.saved(connection, found, request, planned.sample, next(iter(planned.plan.bands), None))
-                    documents.append(_document(layer, request, planned) | ({} if saved is None else {"merging": saved.document()}))
+                    merged = {} if saved is None else {"merging": saved.document()}
+                    documents.append(_document(layer, request, planned) | merged)
                 except FlagstoneError as error:
                     if not every:
                         raise click.ClickException(explained(error, there.settings)) from error
                     documents.append({"layer": layer.id, "grid": matrix_set.id, "fault": str(error)})
+                except Exception as error:
+                    if not every:
+                        raise
+                    fault = unforeseen(f"The plan of {named(layer)}", error)
+                    documents.append({"layer": layer.id, "grid": matrix_set.id, "fault": fault})
     if form == "json":
         click.echo(json.dumps(documents, indent=2, ensure_ascii=False))
         return
@@ -97,8 +103,9 @@ def _zoom(each: Estimate) -> dict[str, Any]:
     band = None
     if each.band is not None:
         band = {
-            "zoom": each.band.zoom, "rows": each.rows, "cell_pixels": each.band.cell_pixels, "small_pixels": each.band.small_pixels,
-            "features": each.band_features, "tile_bytes": each.band_bytes, "disk_bytes": each.disk, "seconds": round(each.seconds, 2),
+            "zoom": each.band.zoom, "rows": each.rows, "cell_pixels": each.band.cell_pixels,
+            "small_pixels": each.band.small_pixels, "features": each.band_features, "tile_bytes": each.band_bytes,
+            "disk_bytes": each.disk, "seconds": round(each.seconds, 2),
         }  # fmt: skip
     return {
         "zoom": each.zoom, "features": each.features, "vertices": each.vertices, "tile_bytes": each.bytes,
@@ -136,13 +143,15 @@ def _print(document: dict[str, Any]) -> None:
     if "merging" in document:
         saved = document["merging"]
         click.echo(
-            f"Lines are merged by {', '.join(saved['columns'])}: of {saved['lines']:,} lines of the fullest tile of zoom {saved['zoom']}"
+            f"Lines are merged by {', '.join(saved['columns'])}: of {saved['lines']:,} lines of the fullest tile of zoom"
+            f" {saved['zoom']}"
             f" {saved['merged']:,} are left. The figures above are without that."
         )
     if document["heavy_attributes"]:
         named = ", ".join(f"{each['name']} ({each['mean_bytes']:,.0f} bytes on average)" for each in document["heavy_attributes"])
         click.echo(
-            f"Attributes alone break the budget of {size(document['budget_bytes'])} in a tile of {document['limit']:,} features: {named}."
+            f"Attributes alone break the budget of {size(document['budget_bytes'])} in a tile of {document['limit']:,}"
+            f" features: {named}."
             " Cells are wider for that; `columns` in the layers file leaves attributes out."
         )
 

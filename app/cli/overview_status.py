@@ -12,9 +12,11 @@ from ..backend import Backend
 from ..errors import ConfigurationError, FlagstoneError
 from ..layers.relation import RelationLayer
 from ..repository.catalog import Catalog
-from ..repository.overviews import registry, status
-from ..repository.overviews.administering import administering
+from ..repository.overviews import status, superseded
+from ..repository.overviews.administering import Admin, administering
 from ..repository.overviews.build_faults import explained as database_explained
+from ..repository.overviews.one_at_a_time import if_free
+from ..repository.overviews.reading import SUPERSEDED
 from ..repository.overviews.status import Account, OverviewStatus
 from ..repository.overviews.target import target
 from .overviews import chosen_layers, explained, size
@@ -74,6 +76,10 @@ def _lost_its_filter(each: OverviewStatus, catalog: Catalog) -> bool:
     return each.filter is not None and each.built_of(catalog.relations) is None
 
 
+def _is_superseded(each: OverviewStatus, catalog: Catalog) -> bool:
+    return catalog.overview_faults.get(each.id) == SUPERSEDED
+
+
 def _state(each: OverviewStatus, catalog: Catalog) -> str:
     fault = catalog.overview_faults.get(each.id)
     if each.is_unused:
@@ -82,6 +88,8 @@ def _state(each: OverviewStatus, catalog: Catalog) -> str:
         return "not served: its filter is configured no more; `flask overviews drop --unused` removes it"
     if any(table.bytes is None for table in each.tables):
         return "not whole: a table of it was dropped; `flask overviews build` makes it again"
+    if _is_superseded(each, catalog):
+        return f"not served: {fault}; the next build or refresh, or `flask overviews drop --unused`, removes it"
     if fault is not None:
         return f"not served: {fault}"
     return "served" if each.complete else "not whole: what is there is served; `flask overviews build` goes on"
@@ -139,11 +147,13 @@ def _print(document: dict[str, Any]) -> None:
         return
     click.echo(
         f"{counted['table']:,} rows in the table: {counted['drawn']:,} to be drawn, {counted['null']:,} without geometry (NULL),"
-        f" {counted['empty']:,} empty, {counted['outside']:,} outside of the grid, {counted['filtered']:,} left out by the layer's filter."
+        f" {counted['empty']:,} empty, {counted['outside']:,} outside of the grid,"
+        f" {counted['filtered']:,} left out by the layer's filter."
     )
     for zoom, drawn in counted["by_zoom"].items():
         if drawn != counted["drawn"]:
-            click.echo(f"Zoom {zoom} stands for {drawn:,}: rows changed since then, and `flask overviews refresh` brings them in.")
+            click.echo(f"Zoom {zoom} stands for {drawn:,}: rows changed since then,"
+                       " and `flask overviews refresh` brings them in.")
     if counted["is_exact"] and counted["by_zoom"]:
         click.echo(f"The counts of every zoom add up to {counted['drawn']:,}.")
 
@@ -151,7 +161,8 @@ def _print(document: dict[str, Any]) -> None:
 @click.command("drop")
 @click.argument("layers", nargs=-1, metavar="LAYER...")
 @click.option("--all", "every", is_flag=True, help="Every overview of the database.")
-@click.option("--unused", is_flag=True, help="Those whose layer's table is gone, or whose filter is configured no more.")
+@click.option("--unused", is_flag=True, help="Those whose layer's table is gone, whose filter is configured no more,"
+                                             " or that another one came in place of.")
 @with_appcontext
 def drop(layers: tuple[str, ...], every: bool, unused: bool) -> None:
     """Drop the overviews of LAYER, in all grids. Tiles are made of its own table then."""
@@ -175,10 +186,22 @@ def _drop(there: Backend, layers: tuple[str, ...], *, unused: bool) -> None:
             ids = {name if layer is None else layer.id for name, layer in known.items()}
             found = [each for each in found if _name(each, catalog) in ids]
         if unused:
-            found = [each for each in found if each.is_unused or _lost_its_filter(each, catalog)]
-        for each in found:
-            with connection.transaction():
-                registry.drop(connection, each.id)
-            click.echo(f"Dropped the overview of {_name(each, catalog)} in {each.grid}: {size(each.bytes)}.")
+            found = [each for each in found if each.is_unused or _lost_its_filter(each, catalog) or _is_superseded(each, catalog)]
+        stays = [each for each in found if not _dropped(connection, each, catalog)]
     if not found:
         click.echo("There was no such overview.")
+    if stays:
+        raise click.exceptions.Exit(1)
+
+
+def _dropped(connection: Admin, each: OverviewStatus, catalog: Catalog) -> bool:
+    what = f"the overview of {_name(each, catalog)} in {each.grid}"
+    with if_free(connection, each.lock) as is_free:
+        if not is_free and _is_superseded(each, catalog):
+            click.echo(f"A build or refresh of {what} is under way, and removes what is left over by itself.")
+            return True
+        if superseded.drop(connection, each.id):
+            click.echo(f"Dropped {what}: {size(each.bytes)}.")
+            return True
+    click.echo(f"Not dropped is {what}: somebody is at work with it, a backup perhaps. Try again later.", err=True)
+    return False

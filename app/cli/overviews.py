@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from .session import sentence
 group = AppGroup("overviews", help="What low zooms need, stored ahead: fast, small and never empty.")
 
 LAYERS = click.argument("layers", nargs=-1, metavar="LAYER...")
+_log = logging.getLogger(__name__)
 GRID = click.option("--grid", "--tms", help="Tile matrix set; default: the setting's.")
 
 
@@ -76,6 +78,13 @@ def explained(error: FlagstoneError, settings: Settings) -> str:
     if isinstance(error, NotFound):
         return sentence(error, settings)
     return "\n".join([sentence(error, settings), *getattr(error, "__notes__", [])])
+
+
+def unforeseen(what: str, error: Exception) -> str:
+    """A sentence about an error that nothing explains; where it came from is in the log."""
+    _log.error("%s", what, exc_info=error)
+    known_as = f"{type(error).__name__}: {error}"
+    return f"{what} ended with an error that Flagstone does not know ({known_as}). Nothing is lost; the log says where."
 
 
 def size(number: float) -> str:

@@ -18,15 +18,17 @@ from ..layers.overview import named, variant, with_filters
 from ..layers.relation import RelationLayer
 from ..repository.overviews import registry, sampling, status
 from ..repository.overviews.administering import Admin, Report, administering
-from ..repository.overviews.build import Plan, build
+from ..repository.overviews.build import build
 from ..repository.overviews.build_faults import explained as database_explained
+from ..repository.overviews.plans import Plan
 from ..repository.overviews.refresh import Refreshed
 from ..repository.overviews.refresh import refresh as refreshed
 from ..repository.overviews.status import OverviewStatus
+from ..repository.overviews.superseded import LEFT
 from ..repository.overviews.target import Target, target
 from ..repository.overviews.weighing import request_of
 from .overview_plan import allowance
-from .overviews import GRID, LAYERS, bars, chosen_grid, chosen_layers, explained
+from .overviews import GRID, LAYERS, bars, chosen_grid, chosen_layers, explained, unforeseen
 from .session import served
 from .tables import FORMAT
 
@@ -207,6 +209,9 @@ class _Work:
             return _Outcome(
                 layer.id, asked.grid, "failed", explained(error, there.settings), filter=_filter(layer)
             )
+        except Exception as error:  # one overview does not end the refreshes of the others
+            said = unforeseen(f"The refresh of {named(layer)}", error)
+            return _Outcome(layer.id, asked.grid, "failed", said, filter=_filter(layer))
         finally:
             self._shown.remove_task(task)
         kind = "rebuilt" if done.rebuilt else "refreshed" if done.rows else "fresh"
@@ -238,6 +243,10 @@ def _rebuild(there: Backend, connection: Admin, found: Target, before: Plan, rep
 
 
 def _said(layer: RelationLayer, done: Refreshed) -> str:
+    return f"{_what_was_done(layer, done)} {LEFT}" if done.has_left else _what_was_done(layer, done)
+
+
+def _what_was_done(layer: RelationLayer, done: Refreshed) -> str:
     what = f"{named(layer)} in {done.grid}"
     if done.rebuilt:
         return f"{what} was built anew in {done.seconds:.1f} seconds: {done.rebuilt}."

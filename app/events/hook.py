@@ -22,6 +22,7 @@ _TIME_S = 30.0
 _FIRST_RETRY_S = 1.0
 _SLOWEST_RETRY_S = 30.0
 _TRY_AGAIN = frozenset({408, 425, 429})
+_REFUSED = "it refuses"
 Attempt = Callable[[bytes], Awaitable[str | None]]
 """Hands it over once; says why that failed, where trying again may help."""
 
@@ -36,6 +37,9 @@ async def follow(listener: Listener, addresses: Addresses, attempt: Attempt) -> 
         body = json.dumps(told(events, addresses, everything=lost)).encode()
         wait, failed = _FIRST_RETRY_S, False
         while (fault := await attempt(body)) is not None:
+            if fault.startswith(_REFUSED):
+                # The same would be refused again. In the end a word is taken: when a token is right again, say.
+                body, wait = json.dumps(told([], addresses, everything=True)).encode(), _SLOWEST_RETRY_S
             if not failed:
                 log.warning("the hook fails and is tried again: %s", fault)
             failed = True
@@ -47,34 +51,35 @@ async def follow(listener: Listener, addresses: Addresses, attempt: Attempt) -> 
 
 def told(events: list[Event], addresses: Addresses, *, everything: bool) -> dict[str, Any]:
     """What the hook gets: the events' own members, and how the addresses of a layer's tiles are made."""
-    changes = [
-        {
-            **event.told,
-            "addresses": [
-                addresses.tiles([event.change.layer]),
-                addresses.tiles([event.change.layer], event.grid.id),
-            ],
-        }
-        for event in events
-    ]
+    changes = []
+    for event in events:
+        change = event.told
+        layer = [change["layer"]]
+        changes.append(
+            {**change, "addresses": [addresses.tiles(layer), addresses.tiles(layer, change["grid"])]}
+        )
     return {"everything": everything, "changes": changes}
 
 
 def by_request(session: ClientSession, url: str) -> Attempt:
-    """POST it there. A refusal (4xx) is final: the same would be refused again."""
+    """POST it there. An answer of 4xx is a refusal, any other but 2xx a failure; no redirection is followed."""
 
     async def attempt(body: bytes) -> str | None:
         try:
             async with session.post(
-                url, data=body, headers={"Content-Type": "application/json"}, timeout=ClientTimeout(_TIME_S)
+                url,
+                data=body,
+                headers={"Content-Type": "application/json"},
+                timeout=ClientTimeout(_TIME_S),
+                # What follows one asks with GET, and hands over nothing.
+                allow_redirects=False,
             ) as answer:
                 status = answer.status
         except (ClientError, OSError, TimeoutError) as error:
             return type(error).__name__
         if 400 <= status < 500 and status not in _TRY_AGAIN:
-            log.error("the hook refuses what it gets: %d", status)
-            return None
-        return None if status < 400 else f"it answers {status}"
+            return f"{_REFUSED} what it gets: {status}"
+        return None if status < 300 else f"it answers {status}"
 
     return attempt
 

@@ -8,13 +8,16 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
-from ..layers.grid import Grid
 from .messages import Change, Event
 
 MOST_KEPT = 2000
+MOST_KEPT_BYTES = 16_000_000
 """Events that are kept for those who come back."""
 MOST_DUE = 4000
+MOST_DUE_BYTES = 16_000_000
 """Changes that wait to be told again. Beyond them everybody is told that everything changed."""
+MOST_WAITING_BYTES = 4_000_000
+"""Events that wait for one listener, who shares them with others."""
 
 
 class Listener:
@@ -26,6 +29,7 @@ class Listener:
         self.lost = lost
         """Whether events were dropped: everything may have changed."""
         self._events: deque[Event] = deque()
+        self._bytes = 0
         self._most = most
         self._waiting = asyncio.Event()
         if lost:
@@ -38,15 +42,17 @@ class Listener:
         """Keep an event for him; of too many none, but that they were."""
         if self.lost:
             return  # he is told that everything changed: this did too
-        if len(self._events) >= self._most:
+        if len(self._events) >= self._most or self._bytes + len(event) > MOST_WAITING_BYTES:
             self.lose()
             return
         self._events.append(event)
+        self._bytes += len(event)
         self._waiting.set()
 
     def lose(self) -> None:
         """Drop what he was to be told: everything may have changed."""
         self._events.clear()
+        self._bytes = 0
         self.lost = True
         self._waiting.set()
 
@@ -59,6 +65,7 @@ class Listener:
             return False, []
         taken = self.lost, list(self._events)
         self._events.clear()
+        self._bytes = 0
         self.lost = False
         self._waiting.clear()
         return taken
@@ -70,17 +77,18 @@ class Hub:
     A map may ask for a tile before every worker knows that it is old, and before a proxy's copy has had its time.
     """
 
-    def __init__(self, grid: Grid, *, queue: int, again_s: float) -> None:
-        self._grid = grid
+    def __init__(self, *, queue: int, again_s: float) -> None:
         self._queue = queue
         self._again_s = again_s
         self._epoch = secrets.token_hex(4)
         self._number = 0
-        self._kept: deque[Event] = deque(maxlen=MOST_KEPT)
+        self._kept: deque[Event] = deque()
+        self._kept_bytes = 0
         self._listeners: set[Listener] = set()
         self._everybody: set[Listener] = set()
         self._by_layer: dict[str, set[Listener]] = {}
         self._due: deque[tuple[float, Change | None]] = deque()
+        self._due_bytes = 0
 
     @property
     def last_id(self) -> str:
@@ -98,7 +106,7 @@ class Hub:
         chosen = None if layers is None else frozenset(layers)
         listener = Listener(chosen, self._queue, lost=missed is None)
         for event in missed or ():
-            if chosen is None or event.change.layer in chosen:
+            if chosen is None or event.layer in chosen:
                 listener.tell(event)
         self._listeners.add(listener)
         if chosen is None:
@@ -122,10 +130,12 @@ class Hub:
         due = asyncio.get_running_loop().time() + self._again_s
         for change in changes:
             self._tell(change)
-            if len(self._due) < MOST_DUE:
+            self._due_bytes += len(change.where)
+            if len(self._due) < MOST_DUE and self._due_bytes <= MOST_DUE_BYTES:
                 self._due.append((due, change))
             else:
                 self._due.clear()
+                self._due_bytes = 0
                 self._due.append((due, None))
 
     async def tell_again(self, pause_s: float = 0.1) -> None:
@@ -138,19 +148,24 @@ class Hub:
                 if change is None:
                     self.lose()
                 else:
+                    self._due_bytes -= len(change.where)
                     self._tell(replace(change, again=True))
 
     def lose(self) -> None:
         """Tell everybody that everything may have changed."""
         self._number += 1
         self._kept.clear()
+        self._kept_bytes = 0
         for listener in self._listeners:
             listener.lose()
 
     def _tell(self, change: Change) -> None:
         self._number += 1
-        event = Event(self.last_id, change, self._grid)
+        event = Event(change, self.last_id)
         self._kept.append(event)
+        self._kept_bytes += len(event)
+        while len(self._kept) > MOST_KEPT or self._kept_bytes > MOST_KEPT_BYTES:
+            self._kept_bytes -= len(self._kept.popleft())
         for listener in (*self._by_layer.get(change.layer, ()), *self._everybody):
             listener.tell(event)
 

@@ -48,13 +48,13 @@ async def _serve(backend: Backend, urls: Sequence[str], commands: Sequence[str])
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    grid = backend.grids.get(settings.default_grid)
-    hub = Hub(grid, queue=settings.events_queue, again_s=again_s(backend))
-    hooked = Hub(grid, queue=_MOST_WAITING, again_s=again_s(backend))
+    hub = Hub(queue=settings.events_queue, again_s=again_s(backend))
+    hooked = Hub(queue=_MOST_WAITING, again_s=again_s(backend))
 
     def tell(changes: list[Change]) -> None:
-        for each in (hub, hooked):
-            each.tell(changes)
+        hub.tell([each.for_anybody() for each in changes])
+        if urls or commands:
+            hooked.tell(changes)
 
     watch = Watch(backend, lambda changes: _soon(loop, tell, changes))
     runner = web.AppRunner(

@@ -13,12 +13,14 @@ from ..layers.bounds import Bounds
 from ..layers.grid import Grid
 from ..layers.identity import ANONYMOUS
 from ..layers.layer import Layer
+from ..layers.overview import has_row_security
+from ..layers.relation import RelationLayer
 from ..layers.zooms import zooms
 from ..repository.catalog import Catalog
-from ..repository.changes.log import ChangeLog
+from ..repository.changes.log import ChangeLog, Followed
 from ..repository.pool import Pool
-from .messages import Change
-from .places import Places, places
+from .messages import ANYWHERE, Change, where_text
+from .places import places
 
 
 class Positions:
@@ -56,11 +58,13 @@ class Watch:
         self._lock = threading.Lock()
         self._snapshot: Catalog | None = None
         self._by_table: dict[int, list[tuple[Layer, bool]]] = {}
+        self._open_columns: set[tuple[int, str]] = set()
         self._layers: dict[str, Layer] = {}
         # Tiles are not made here: one connection reads the log, beside those that read the catalog.
         self._pool = Pool(settings.model_copy(update={"pool_size": 1, "pool_min_size": 1}))
+        self._log = _Log(self._pool)
         self._follower = Follower(
-            ChangeLog(self._pool),
+            self._log,
             Positions(),
             lambda: backend.catalog.postgis.schema,
             buffer=settings.max_buffer_ratio,
@@ -96,11 +100,16 @@ class Watch:
                 for table in layer.follows.places | layer.follows.everywhere:
                     by_table.setdefault(table, []).append((layer, table in layer.follows.everywhere))
         self._by_table = by_table
+        self._open_columns = {
+            (layer.oid, layer.geometry.name)
+            for layer in self._layers.values()
+            if isinstance(layer, RelationLayer) and shows_every_row(layer)
+        }
         first, self._snapshot = self._snapshot is None, snapshot
         if first:
             return []
         return [
-            self._change(layer, None)
+            self._change(layer, ANYWHERE)
             for name, layer in self._layers.items()
             if _differ(before.get(name), layer)
         ]
@@ -115,14 +124,53 @@ class Watch:
             layers = by_table.get(table, ())
             # Rows without geometry are drawn nowhere, yet a view may show what they say.
             where = None if boxes is None or not layers else places(self._grid, boxes, buffer)
+            texts: dict[tuple[int, int], str] = {}
             for layer, everywhere in layers:
-                if everywhere or where is None or where.boxes:
-                    changes.append(self._change(layer, None if everywhere else where))
+                if everywhere or where is None:
+                    changes.append(self._change(layer, ANYWHERE))
+                elif where.boxes:
+                    shown = zooms(layer, self._grid, self._backend.settings)
+                    if shown not in texts:
+                        texts[shown] = where_text(where, *shown)
+                    changes.append(self._change(layer, texts[shown], everybody=self._is_open(layer, table)))
         if changes:
             self._heard(changes)
 
-    def _change(self, layer: Layer, where: Places | None) -> Change:
-        return Change(layer.id, where, *zooms(layer, self._grid, self._backend.settings))
+    def _is_open(self, layer: Layer, table: int) -> bool:
+        """Whether anybody may know where rows of this table lie, in all of the columns whose boxes are written down."""
+        columns = self._log.geometry_columns.get(table)
+        return (
+            isinstance(layer, RelationLayer)
+            and layer.oid == table
+            and bool(columns)
+            and all((table, column) in self._open_columns for column in columns or ())
+        )
+
+    def _change(self, layer: Layer, where: str, *, everybody: bool = True) -> Change:
+        return Change(layer.id, self._grid.id, where, everybody)
+
+
+class _Log(ChangeLog):
+    """Remembers whose boxes are written down, by table."""
+
+    def __init__(self, pool: Pool) -> None:
+        super().__init__(pool)
+        self.geometry_columns: dict[int, list[str]] = {}
+
+    def coverage(self) -> list[Followed]:
+        found = super().coverage()
+        self.geometry_columns = {each.relation: each.geometry_columns for each in found}
+        return found
+
+
+def shows_every_row(layer: RelationLayer) -> bool:
+    """Whether the layer shows each row of a table, all of it, to everybody: no view, no policy, no filter, no column apart."""
+    return (
+        layer.kind != "v"
+        and not has_row_security(layer)
+        and layer.options.filter is None
+        and layer.readers.get(layer.login, frozenset()) is None
+    )
 
 
 def _differ(before: Layer | None, now: Layer) -> bool:

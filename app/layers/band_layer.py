@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from .cql2.tree import columns_of
 from .crs import Crs
 from .layer import POINTS, GeometryColumn
 from .overview import (
@@ -115,7 +116,7 @@ def _may_read(request: LayerRequest, layer: RelationLayer, overview: Overview) -
     needed = {*(column.name for column in request.columns), *key_of(layer), *merged_by(layer)}
     # The key is read in the table itself too, where a policy of the band looks for the row.
     of_table, of_bands = layer.readers[role], overview.readers[role]
-    if of_table is not None and not of_table >= needed:
+    if of_table is not None and not of_table >= needed | columns_of(request.filter):
         return False
     return of_bands is None or of_bands >= needed | _added(request, layer, overview)
 

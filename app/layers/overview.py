@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from .column import Column
-from .cql2.tree import both
+from .cql2.tree import both, columns_of
 from .tile import PIXELS
 
 if TYPE_CHECKING:
@@ -223,6 +223,12 @@ def totals(layer: RelationLayer) -> tuple[Total, ...]:
 def merged_by(layer: RelationLayer) -> tuple[str, ...]:
     """The columns by whose values lines are merged; none where rows are secured: each is there by itself then."""
     return () if has_row_security(layer) else tuple(column.name for column in layer.options.overview_merge)
+
+
+def told_by(layer: RelationLayer) -> frozenset[str]:
+    """The columns of which a band tells by which rows are in it, or which of them won: who may not read these must not read it."""
+    rank = {key.column.name for key in layer.options.rank}
+    return columns_of(layer.options.filter) | rank | frozenset(merged_by(layer))
 
 
 def with_filters(layer: RelationLayer) -> tuple[RelationLayer, ...]:

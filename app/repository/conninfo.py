@@ -43,3 +43,10 @@ def names_a_database(settings: Settings) -> bool:
         return True
     asked = (b"service", b"host", b"hostaddr", b"dbname")  # the port and the login have defaults of libpq's own
     return any(option.val for option in pq.Conninfo.get_defaults() if option.keyword in asked)
+
+
+def names_several_servers(settings: Settings) -> bool:
+    """Whether libpq may choose among several servers, so that two connections are of two of them."""
+    defaults = {option.keyword.decode(): (option.val or b"").decode() for option in pq.Conninfo.get_defaults()}
+    named = {**defaults, **conninfo_to_dict(conninfo(settings))}
+    return any("," in str(named.get(name) or "") for name in ("host", "hostaddr"))

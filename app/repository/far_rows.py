@@ -29,6 +29,8 @@ _GOOD_FOR_S = 60.0
 _TIMES_ITS_COST = 200
 """What took a second, because there is no index, is believed for some minutes."""
 _AFTER_TIMEOUT_S = 600.0
+_SLOW_S = 0.1
+"""What takes longer is not asked after each change."""
 _MOST_REMEMBERED = 20_000
 
 
@@ -42,20 +44,24 @@ class FarRows:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._answers: dict[tuple[str, str, Identity], _Answer] = {}
+        self._answers: dict[tuple[str, str, Identity, str], _Answer] = {}
+        self._slow: set[tuple[str, str]] = set()
 
-    def of(self, layer: RowLayer, identity: Identity, postgis: PostGIS, until: float) -> bool:
+    def of(self, layer: RowLayer, identity: Identity, postgis: PostGIS, until: float, stamp: str | None = "") -> bool:
         """Whether the layer has a row, for this identity, that reaches beyond the edge of its world.
 
-        Where the answer takes long, or there is nothing to ask, it is yes: tiles are right then, if slower.
+        Where the answer takes long, or there is nothing to ask, it is yes: tiles are right then, if slower. A tile that is
+        kept until the layer changes needs the answer of now: `stamp` is another one after each change, None in doubt.
         """
         whole = world(layer.geometry.crs)
         if whole is None or layer.geometry.is_geography or isinstance(layer, BandLayer):
             return False
         if not isinstance(layer, RelationLayer):
             return True
-        key = (layer.id, layer.digest, identity)
-        known = self._answers.get(key)
+        if stamp != "" and (layer.id, layer.digest) in self._slow:
+            return True
+        key = (layer.id, layer.digest, identity, stamp or "")
+        known = self._answers.get(key) if stamp is not None else None
         now = time.monotonic()
         if known is not None and now < known.good_until:
             return known.reaches
@@ -67,6 +73,12 @@ class FarRows:
         if reaches and (known is None or not known.reaches):
             log.info("layer %s has rows beyond the edge of its world; they are drawn where they belong", layer.id)
         cost = time.monotonic() - now
+        if cost > _SLOW_S:
+            if len(self._slow) >= _MOST_REMEMBERED:
+                self._slow.clear()
+            self._slow.add((layer.id, layer.digest))
+        if stamp is None:
+            return reaches
         self._answers[key] = _Answer(reaches, now + min(max(_GOOD_FOR_S, cost * _TIMES_ITS_COST), _AFTER_TIMEOUT_S))
         return reaches
 

@@ -75,22 +75,23 @@ class Tiles:
         self._statistics.close()
 
     def read(
-        self, request: LayerRequest, tile: Tile, postgis: PostGIS, until: float | None = None
+        self, request: LayerRequest, tile: Tile, postgis: PostGIS, until: float | None = None, stamp: str | None = ""
     ) -> LayerTile:
         """Encode one layer of a tile, until then (of time.monotonic) or within the time that one tile has.
 
         Raises LayerChanged, AccessDenied, TileTimeout, QueryFailed, PoolExhausted or DatabaseDown. Where the connection
-        breaks (the database was restarted), the query is run once more, within the same time.
+        breaks (the database was restarted), the query is run once more, within the same time. `stamp` is a word that another
+        one takes the place of with each change of the layer's rows; "" where nothing tells of changes, None in doubt.
         """
         until = until or time.monotonic() + self._pool.tile_limit_s
         if isinstance(request.layer, RowLayer):
-            return self._of_rows(request, tile, postgis, until)
+            return self._of_rows(request, tile, postgis, until, stamp)
         question = self.questions.of_code(request, tile, postgis, self._systems.srid(request.grid, postgis))
         row = self._asked(request, question, until)
         return LayerTile(b"") if row is None else self._of_code(request.layer, row)
 
-    def _of_rows(self, request: LayerRequest, tile: Tile, postgis: PostGIS, until: float) -> LayerTile:
-        rows = self.rows(request, tile, postgis, until)
+    def _of_rows(self, request: LayerRequest, tile: Tile, postgis: PostGIS, until: float, stamp: str | None) -> LayerTile:
+        rows = self.rows(request, tile, postgis, until, stamp)
         known = (rows.layer.digest, request.identity, request.grid.key, request.filter, request.limit, tile.z)
 
         def attempt(question: Question, limit: int, pixels: int) -> Attempt:
@@ -117,11 +118,11 @@ class Tiles:
         how = How.OVERVIEW if bounded.how is How.FULL and isinstance(rows.layer, BandLayer) else bounded.how
         return LayerTile(bounded.raw, how, attempts=bounded.attempts)
 
-    def rows(self, request: LayerRequest, tile: Tile, postgis: PostGIS, until: float) -> TileRows:
+    def rows(self, request: LayerRequest, tile: Tile, postgis: PostGIS, until: float, stamp: str | None = "") -> TileRows:
         """Where the rows of a tile are looked for."""
         return tile_rows(
             request, tile, postgis, self._systems.srid(request.grid, postgis),
-            lambda layer: self._far_rows.of(layer, request.identity, postgis, until), self._most_bytes,
+            lambda layer: self._far_rows.of(layer, request.identity, postgis, until, stamp), self._most_bytes,
             lambda layer: self._statistics.spread(layer, postgis),
         )  # fmt: skip
 

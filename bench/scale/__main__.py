@@ -46,7 +46,9 @@ def main(arguments: list[str]) -> int:
         code = stopped.exit_code  # half an hour's figures are not thrown away
     except progress.Failed as failure:
         print(f"\n{failure}", file=sys.stderr)
-        return 1
+        code = 1
+        if not results.figures:
+            return code
     report.show(results, console)
     if given.json is not None:
         given.json.write_text(json.dumps(results.as_json(), indent=1) + "\n")

@@ -5,7 +5,8 @@ Temporal operators and BETWEEN are not here: they are comparisons, and become so
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from ..column import Column
 
@@ -178,3 +179,14 @@ def both(*conditions: Expression | None) -> Expression | None:
     """The conjunction of those that are there; None where none is."""
     given = tuple(condition for condition in conditions if condition is not None)
     return And(given) if len(given) > 1 else given[0] if given else None
+
+
+def columns_of(condition: Any) -> frozenset[str]:
+    """The names of the columns that a condition asks for."""
+    if isinstance(condition, Property):
+        return frozenset({condition.column.name})
+    if isinstance(condition, tuple):
+        return frozenset().union(*map(columns_of, condition))
+    if not isinstance(condition, Expression):
+        return frozenset()
+    return frozenset().union(*(columns_of(getattr(condition, field.name)) for field in fields(condition)))  # type: ignore[arg-type]  # every node is a dataclass

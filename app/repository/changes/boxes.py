@@ -13,7 +13,6 @@ from ...layers.bounds import EVERYWHERE, Bounds
 from ..statements import statement
 
 _LONLAT = 4326
-_ARE_LONLAT = (0, 4326)
 _WEB_MERCATOR = 3857
 _RADIUS_M = 6_378_137.0
 """Of the sphere of EPSG:3857."""
@@ -26,39 +25,40 @@ _WIDEST = 180.0
 
 
 def lonlat_boxes(
-    connection: Connection[Any], found: Sequence[list[list[float]] | None], postgis: str
-) -> list[tuple[Bounds, ...] | None]:  # fmt: skip
+    connection: Connection[Any], found: Sequence[list[list[float]] | None], postgis: str, default_srid: int | None = None
+) -> list[tuple[Bounds, ...] | None]:
     """The boxes of each change: of each the edges, and the SRID of the CRS that they are in.
 
-    None for a change that may be anywhere: what cannot be projected is, and what is no box at all.
+    Rows of SRID 0 are in `default_srid`, longitude and latitude where there is none. None for a change that may be anywhere: what cannot be projected is, and what is no box at all.
     """
+    usual = default_srid or _LONLAT
     by_srid: dict[int, list[Bounds]] = {}
     for boxes in found:
         for box in boxes or ():
-            if (given := _given(box)) is not None and given[1] not in (*_ARE_LONLAT, _WEB_MERCATOR):
+            if (given := _given(box, usual)) is not None and given[1] not in (_LONLAT, _WEB_MERCATOR):
                 by_srid.setdefault(given[1], []).append(given[0])
     projected = {
         (srid, box): made
         for srid, boxes in by_srid.items()
         for box, made in zip(boxes, _projected(connection, srid, boxes, postgis), strict=True)
     }
-    return [_together(boxes, projected) for boxes in found]
+    return [_together(boxes, projected, usual) for boxes in found]
 
 
 def _together(
-    boxes: Sequence[Sequence[float]] | None, projected: dict[tuple[int, Bounds], Bounds | None]
+    boxes: Sequence[Sequence[float]] | None, projected: dict[tuple[int, Bounds], Bounds | None], usual: int
 ) -> tuple[Bounds, ...] | None:
     if boxes is None:
         return None
     made: list[Bounds] = []
     for each in boxes:
-        given = _given(each)
+        given = _given(each, usual)
         if given is None:
             return None
         box, srid = given
         one = (
             box
-            if srid in _ARE_LONLAT
+            if srid == _LONLAT
             else _from_mercator(box)
             if srid == _WEB_MERCATOR
             else projected[srid, box]
@@ -69,8 +69,9 @@ def _together(
     return tuple(made)
 
 
-def _given(box: object) -> tuple[Bounds, int] | None:
-    """A box of the log and its SRID; None where it is no box: anybody who may call flagstone.changed() writes it."""
+def _given(box: object, usual: int) -> tuple[Bounds, int] | None:
+    """A box of the log and its SRID; None where it is no box: anybody who may call flagstone.changed() writes it, and what
+    begins east of its end may mean the way across ±180."""
     if (
         not isinstance(box, list)
         or len(box) != 5
@@ -78,7 +79,9 @@ def _given(box: object) -> tuple[Bounds, int] | None:
     ):
         return None
     x1, y1, x2, y2, srid = box
-    return Bounds(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)), int(srid)
+    if x1 > x2:
+        return None
+    return Bounds(x1, min(y1, y2), x2, max(y1, y2)), int(srid) or usual
 
 
 def _from_mercator(box: Bounds) -> Bounds:
@@ -102,10 +105,14 @@ def _projected(
     except psycopg.Error:
         if connection.closed:
             raise
+        if len(boxes) == 1:
+            return [None]
         # One that cannot be projected must not make the others stand for everything.
-        return (
-            [None] if len(boxes) == 1 else [_projected(connection, srid, [box], postgis)[0] for box in boxes]
-        )
+        half = len(boxes) // 2
+        return [
+            *_projected(connection, srid, boxes[:half], postgis),
+            *_projected(connection, srid, boxes[half:], postgis),
+        ]
     return [_usable(Bounds(*row)) if None not in row else None for row in rows]
 
 

@@ -12,6 +12,7 @@ from psycopg.errors import LockNotAvailable
 
 from ...errors import ConfigurationError, InstallError
 from . import objects, triggers_sql
+from .log import coverage
 from .triggers_sql import GeometryOf
 
 _EVENT_TRIGGER = "flagstone_change_refreshed"
@@ -53,6 +54,7 @@ def install(
             raise ConfigurationError("It is gone.")
         root = next(each for each in members if each.oid == relation)
         columns = _columns(connection, relation)
+        before = _shape(connection, relation)
         tables = 0
         if root.kind == "m":
             notices += _event_trigger(connection)
@@ -62,8 +64,7 @@ def install(
             )
         else:
             _refuse_odd(root, members)
-            connection.execute(triggers_sql.function(connection, relation, columns, postgis))
-            objects.hand_over(connection, f"{triggers_sql.function_name(relation)}()", owner)
+            _put_function(connection, relation, triggers_sql.body_of(connection, columns, postgis), owner)
             tables = len(members)
         connection.execute(
             "INSERT INTO flagstone.change_followed (relation, schema_name, table_name, geometry_columns) VALUES (%s, %s, %s, %s)"
@@ -73,9 +74,32 @@ def install(
         )
         with _patience(connection, f"{root.schema}.{root.table}"):
             _put_all(connection, members)
-        # What was written before nobody knows: whoever has a position must not trust it.
-        connection.execute("INSERT INTO flagstone.change (relation) VALUES (%s)", [relation])
+        if before is None or before != _shape(connection, relation):
+            # What was written before nobody knows: whoever has a position must not trust it.
+            connection.execute("INSERT INTO flagstone.change (relation) VALUES (%s)", [relation])
     return Installed(root.schema, root.table, tables, owner, notices)
+
+
+def _shape(connection: Connection[Any], relation: int) -> tuple[object, ...] | None:
+    """What a table was followed as; None where it was not, or not whole."""
+    for each in coverage(connection):
+        if each.relation == relation:
+            return None if each.fault is not None else (each.shape, *each.geometry_columns)
+    return None
+
+
+def _put_function(connection: Connection[Any], relation: int, body: str, owner: str) -> None:
+    """The function of a table's triggers, where it is not what it should be: to put it again would make all tiles stale."""
+    name = triggers_sql.function_name(relation)
+    there = objects.value(
+        connection,
+        "SELECT count(*) FROM pg_proc WHERE proname = %s AND pronamespace = 'flagstone'::regnamespace"
+        " AND prosrc = %s AND pg_get_userbyid(proowner) = %s AND prosecdef",
+        name, body, owner,
+    )  # fmt: skip
+    if not there:
+        connection.execute(triggers_sql.function(relation, body))
+        objects.hand_over(connection, f"{name}()", owner)
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from psycopg import Connection
@@ -24,6 +25,10 @@ _IS_THERE = (
 )
 MOST_NEWS = 20_000
 """More changes than these at once, and everything counts as changed: it is cheaper to make tiles than to read all that."""
+
+
+MOST_BOXES = 20_000
+"""Boxes of one reading; with more, the tables that have most of them count as changed anywhere."""
 
 
 class Followed(NamedTuple):
@@ -74,8 +79,9 @@ class News(NamedTuple):
 class ChangeLog:
     """The log of one database."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, default_srid: int | None = None) -> None:
         self._pool = pool
+        self._default_srid = default_srid
 
     def coverage(self) -> list[Followed]:
         """Every table that is followed; none where nothing was ever installed or the login may not know of it."""
@@ -96,7 +102,7 @@ class ChangeLog:
             found = [row[4:] for row in rows if row[4] is not None]
             changes = None
             if len(found) <= MOST_NEWS:
-                boxes = lonlat_boxes(connection, [each for *_, each in found], postgis)
+                boxes = lonlat_boxes(connection, _few([(each[2], each[3]) for each in found]), postgis, self._default_srid)
                 changes = tuple(
                     Change(number, tx, relation, each)
                     for (number, tx, relation, _), each in zip(found, boxes, strict=True)
@@ -109,6 +115,21 @@ class ChangeLog:
             changes,
             is_replica,
         )
+
+
+def _few(found: Sequence[tuple[int, list[list[float]] | None]]) -> list[list[list[float]] | None]:
+    """The boxes of changes, each with its table: no more than can be projected while kept tiles are believed."""
+    counts: Counter[int] = Counter()
+    for relation, boxes in found:
+        counts[relation] += len(boxes or ())
+    anywhere: set[int] = set()
+    left = counts.total()
+    for relation, count in counts.most_common():
+        if left <= MOST_BOXES:
+            break
+        anywhere.add(relation)
+        left -= count
+    return [None if relation in anywhere else boxes for relation, boxes in found]
 
 
 def coverage(connection: Connection[Any]) -> list[Followed]:

@@ -18,7 +18,8 @@ WRITER = "flagstone_changes"
 """The role that owns what the triggers call: it may write the log, and nothing else."""
 _TABLES = ("change", "change_horizon", "change_followed")
 _FUNCTIONS = (
-    "change_prune()", "change_raster(float8[])", "change_told(oid, float8[])", "change_refreshed()", "changed(regclass)",
+    "change_prune()", "change_raster(float8[])", "change_told(oid, float8[])", "change_refreshed()", "change_asked(regclass)",
+    "changed(regclass)",
     "changed(regclass, float8, float8, float8, float8, int)",
 )  # fmt: skip
 
@@ -67,7 +68,9 @@ def _owner(connection: Connection[Any], postgis: str) -> tuple[str, tuple[str, .
                 except (DuplicateObject, UniqueViolation):
                     pass  # made for another database just now: roles are the cluster's
             # To own what is made here takes the right to create, for a moment, and membership where this is no superuser.
-            if not value(connection, "SELECT pg_has_role(current_user, %s, 'MEMBER')", WRITER):
+            # From PostgreSQL 16 on a member may be one that cannot take the role on.
+            member = "SET" if connection.info.server_version >= 160000 else "MEMBER"
+            if not value(connection, "SELECT pg_has_role(current_user, %s, %s)", WRITER, member):
                 connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
             connection.execute(sql.SQL("GRANT USAGE, CREATE ON SCHEMA flagstone TO {}").format(role))
             hand_over(connection, _FUNCTIONS[0], WRITER)

@@ -68,10 +68,8 @@ def wanted(*, replicated: bool, has_rows: bool) -> Iterator[Trigger]:
         yield Trigger("flagstone_change_row", "INSERT OR UPDATE OR DELETE", "", True, 29, "R")
 
 
-def function(
-    connection: Connection[Any], relation: int, columns: Sequence[GeometryOf], postgis: str
-) -> sql.Composed:
-    """CREATE FUNCTION for a table with these columns. It has none where the table is only read by views or functions."""
+def body_of(connection: Connection[Any], columns: Sequence[GeometryOf], postgis: str) -> str:
+    """What the function does of a table with these columns. It has none where the table is only read by views or functions."""
     branches = [
         _BRANCH.format(
             event=sql.Literal(event),
@@ -80,10 +78,21 @@ def function(
         )
         for event, rows in _ROWS_OF.items()
     ]
-    body = _BODY.format(branches=sql.SQL("").join(branches)).as_string(connection)
-    return _FUNCTION.format(
-        name=sql.Identifier("flagstone", function_name(relation)), body=text_literal(body)
-    )
+    return _BODY.format(strange=_strange(columns, postgis), branches=sql.SQL("").join(branches)).as_string(connection)
+
+
+def function(relation: int, body: str) -> sql.Composed:
+    """CREATE FUNCTION with this body."""
+    return _FUNCTION.format(name=sql.Identifier("flagstone", function_name(relation)), body=text_literal(body))
+
+
+def _strange(columns: Sequence[GeometryOf], postgis: str) -> sql.Composable:
+    if not columns:
+        return sql.SQL("")
+    types = {
+        name: sql.Literal(sql.Identifier(postgis, name).as_string(None)) for name in ("geometry", "geography")
+    }
+    return sql.SQL(_STRANGE).format(names=sql.Literal([column.name for column in columns]), **types)
 
 
 def made(relation: int, schema: str, table: str, trigger: Trigger) -> Iterator[sql.Composed]:
@@ -108,6 +117,8 @@ _FUNCTION = sql.SQL(
     " SET search_path = pg_catalog, pg_temp AS {body}"
 )
 # What goes wrong with a box must not go wrong for the writer: an edge between antipodes, a column that was renamed.
+# The types are looked at before anything is done with a value, in a statement of its own: a table's owner may give the column a
+# type of his own with a cast to geometry, which would run as whom the function belongs to.
 _BODY = sql.SQL("""
 DECLARE
     changed_rows bigint;
@@ -116,7 +127,7 @@ BEGIN
     BEGIN
         IF TG_OP = 'TRUNCATE' THEN
             changed_rows := 1;
-{branches}        END IF;
+{strange}{branches}        END IF;
     EXCEPTION WHEN OTHERS THEN
         changed_rows := 1;
         changed_boxes := NULL;
@@ -127,6 +138,13 @@ BEGIN
     RETURN NULL;
 END
 """)
+_STRANGE = """        ELSIF EXISTS (
+            SELECT FROM pg_catalog.pg_attribute AS a
+            WHERE a.attrelid = TG_RELID AND a.attname = ANY ({names})
+                AND a.atttypid NOT IN ({geometry}::pg_catalog.regtype, {geography}::pg_catalog.regtype)
+        ) THEN
+            changed_rows := 1;
+"""
 _BRANCH = sql.SQL("""        ELSIF TG_OP = {event} AND TG_LEVEL = 'ROW' THEN
 {by_row}
         ELSIF TG_OP = {event} THEN

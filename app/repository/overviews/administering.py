@@ -36,14 +36,16 @@ def silent(what: str, done: int, steps: int) -> None:
 def administering(settings: Settings) -> Iterator[Connection[Any]]:
     """A connection that may change schema `flagstone`: the admin login's, else the serving login's own."""
     admin = settings.admin_database_url
-    text, variable = (conninfo(settings), "DATABASE_URL") if admin is None else (admin.get_secret_value(), "FLAGSTONE_ADMIN_DATABASE_URL")
+    own = (conninfo(settings), "DATABASE_URL")
+    text, variable = own if admin is None else (admin.get_secret_value(), "FLAGSTONE_ADMIN_DATABASE_URL")
     with own_schema.connection(text, variable) as connection:
         connection.autocommit = True
         connection.cursor_factory = EscapedCursor
         with explained("the connection"):
             connection.execute(_SESSION)
             memory = f"{settings.overview_memory_mb}MB"
-            connection.execute("SELECT set_config('work_mem', %s, false), set_config('maintenance_work_mem', %s, false)", [memory, memory])
+            for name in ("work_mem", "maintenance_work_mem"):
+                connection.execute("SELECT set_config(%s, %s, false)", [name, memory])
             if connection.info.server_version >= _VERSION_14:
                 # A statement whose client is gone ends, and does not go on to its end. Each row comes once: to remember what was
                 # made of each took half of the time.

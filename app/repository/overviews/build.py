@@ -3,51 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-import psycopg
 from psycopg import Connection, sql
 
-from ...errors import OverviewError
-from ...layers.overview import SHARED, Band, BandPlan, has_row_security, key_of, variant
+from ...layers.overview import SHARED, Band, BandPlan, has_row_security
 from ...layers.overview_plan import SIZES, coarser
 from ...layers.single_rows import single_row_plans
 from ...settings import Settings
-from .. import own_schema, single_rows_sql
-from ..filter_sql import condition
-from ..identifier import identifier, text_literal
-from . import blocks, grants, keys, merged_sql, registry
+from .. import own_schema
+from . import band_table, block_bounds, block_table, grants, keys, merged_sql, registry, superseded
 from .administering import Report, silent
+from .blocks import Blocks
 from .build_faults import explained
+from .one_at_a_time import alone
+from .plans import Plan
+from .row_filter import always
 from .target import Target
-from .weighing import Weight, heaviest
+from .weighing import heaviest
 
-_LOCK_WAIT_S = 5.0
-"""How long the end of a build is waited for whose process was just ended."""
 _LOAD_S = 1.0
 """Longer than most loads of a catalog take."""
-Weigh = Callable[[Band], Weight | None]
-"""The heaviest tile of a band that nobody is served yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The bands to build, from the finest to the coarsest, and whether heavy polygons are stored in pieces above them."""
-
-    bands: tuple[BandPlan, ...]
-    pieces: bool
-
-    def document(self) -> dict[str, Any]:
-        """As JSON for the registry."""
-        return {"bands": [asdict(band) for band in self.bands], "pieces": self.pieces}
-
-    @classmethod
-    def parse(cls, document: dict[str, Any]) -> Plan:
-        """A plan that a build before this one wrote down."""
-        return cls(tuple(BandPlan(**band) for band in document["bands"]), bool(document["pieces"]))
 
 
 def build(
@@ -58,19 +35,20 @@ def build(
 
     Tiles go on with the overview that was there before, until the new one is whole. `login` is the role that serves.
     With `settings` the fullest tiles of each band are weighed, and a band whose tiles hold more than they may is built
-    again with wider cells. `again` begins anew where a build was interrupted. OverviewError where another build of the layer is under way, where the login may not read or
-    create, or where the database ends it; what was built stays, and the next build goes on from there.
+    again with wider cells. `again` goes on with no build but one that was called so too. OverviewError where another build of the
+    layer is under way, where the login may not read or create, or where the database ends it; what was built stays, and the next
+    build goes on from there.
     """
     if has_row_security(target.layer):
         plan = Plan(single_row_plans(target.layer, plan.bands), pieces=False)
     with explained(f"The overview of {target.layer.id}", target.layer), alone(connection, target):
         with connection.transaction():
             registry.prepare(connection, login)
-            left = registry.unfinished(connection, target.layer, target.grid.key)
-            if not again and left is not None and left.document.get("plan") == plan.document():
+            left = registry.unfinished(connection, target.layer, target.grid.key, again=again)
+            if left is not None and left.document.get("plan") == plan.document():
                 number, done = left.number, left.bands
             else:
-                document = {"plan": plan.document()}
+                document = {"plan": plan.document()} | ({"again": True} if again else {})
                 number, done = registry.add(connection, target.layer, target.grid.id, target.grid.key, document), {}
         _Bands(connection, target, number, report, settings).make(plan, done)
         with connection.transaction():
@@ -80,29 +58,8 @@ def build(
             # bands gone before it may look.
             report("the one before is dropped", 1, 1)
             time.sleep(settings.catalog_miss_interval_s + _LOAD_S)
-        drop_others(connection, target, number)
+        superseded.drop_others(connection, target, number)
     return number
-
-
-def lock_name(target: Target) -> str:
-    """What a build or refresh locks, as text."""
-    return f"flagstone overview {target.layer.oid} {target.layer.geometry.name} {target.grid.key} {variant(target.layer)}"
-
-
-@contextmanager
-def alone(connection: Connection[Any], target: Target) -> Iterator[None]:
-    """One build of a layer in a grid at a time, in the whole database."""
-    lock = [lock_name(target)]
-    until = time.monotonic() + _LOCK_WAIT_S
-    while connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", lock).fetchone() != (True,):
-        if time.monotonic() > until:
-            raise OverviewError(f"Another build or refresh of the overview of {target.layer.id} is under way. Nothing was changed.")
-        time.sleep(0.25)
-    try:
-        yield
-    finally:
-        if not connection.closed and not connection.broken:
-            connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", lock)
 
 
 @dataclass
@@ -159,7 +116,7 @@ class _Bands:
             if finer is None:
                 keys.tell_apart(self.connection, self.target.layer, always(self.connection, self.target))
             if finer is None:
-                divided = blocks.measured(self.connection, self.target)
+                divided = block_bounds.measured(self.connection, self.target)
                 features = self._features(plan, divided)
             else:
                 features = self.target.sql.features_of_band(sql.Identifier(own_schema.SCHEMA, finer.table), finer.plan, None)
@@ -168,18 +125,18 @@ class _Bands:
                 merged_sql.write(self.connection, self._merged, self.target.sql, features, plan)
                 features = sql.SQL("SELECT * FROM {}").format(self._merged)
             while True:
-                band = self._table(name, self.target.sql.band(features, plan), plan)
+                band = band_table.make(self.connection, self.target, name, self.target.sql.band(features, plan), plan)
                 weight = None if self.settings is None else heaviest(self.connection, self.target, band, self.settings, last)
                 if weight is None or weight.fits or plan.cell_pixels >= SIZES[-1]:
                     break
                 plan = _wider(plan, max(plan.small_pixels, plan.cell_pixels) + 1)
                 self.connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(own_schema.SCHEMA, name)))
             if finer is None:
-                blocks.write(self.connection, self.target, self.number, plan, divided, self._stage)
+                block_table.write(self.connection, self.target, self.number, plan, divided, self._stage)
                 self.connection.execute(sql.SQL("DROP TABLE {}").format(self._stage))
             if merges:
                 self.connection.execute(sql.SQL("DROP TABLE {}").format(self._merged))
-            self._publish("band", band)
+            band_table.publish(self.connection, self.target, self.number, "band", band)
             measured: dict[str, Any] = {"seconds": round(time.monotonic() - began, 3)}
             if weight is not None:
                 measured |= {"tile": str(weight.tile), "features": weight.features, "bytes": weight.bytes, "fits": weight.fits}
@@ -191,9 +148,10 @@ class _Bands:
         with self.connection.transaction():
             self._one_instant()
             keys.tell_apart(self.connection, self.target.layer, always(self.connection, self.target))
-            blocks.doubt(self.connection, self.target, self.number)
-            pieces = self._table(name, self.target.sql.heavy(always(self.connection, self.target)), BandPlan(-1, 0.0))
-            self._publish("pieces", pieces)
+            block_table.doubt(self.connection, self.target, self.number)
+            heavy = self.target.sql.heavy(always(self.connection, self.target))
+            pieces = band_table.make(self.connection, self.target, name, heavy, BandPlan(-1, 0.0))
+            band_table.publish(self.connection, self.target, self.number, "pieces", pieces)
             registry.note(self.connection, self.number, "pieces", {"seconds": round(time.monotonic() - began, 3)})
 
     @property
@@ -208,7 +166,7 @@ class _Bands:
         """What is made of the table, and what is written down of its rows, has to be of the same rows."""
         self.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
-    def _features(self, plan: BandPlan, divided: blocks.Blocks) -> sql.Composable:
+    def _features(self, plan: BandPlan, divided: Blocks) -> sql.Composable:
         """What the finest band is made of: the table, read once by all cores."""
         # No temporary table: several processes cannot read one. It goes with the transaction.
         self.connection.execute(
@@ -216,70 +174,15 @@ class _Bands:
                 self._stage,
                 self.target.sql.features_of_table(
                     # Lines below a pixel may be part of one that is not.
-                    0.0 if merged_sql.merges(self.target.sql) else plan.pixel, always(self.connection, self.target), None, divided.column(self.target)
+                    0.0 if merged_sql.merges(self.target.sql) else plan.pixel, always(self.connection, self.target), None,
+                    divided.column(self.target),
                 ),
             )
         )
         return sql.SQL("SELECT * FROM {}").format(self._stage)
-
-    def _table(self, name: str, rows: sql.Composable, plan: BandPlan) -> Band:
-        table, names = sql.Identifier(own_schema.SCHEMA, name), self.target.sql.names
-        execute = self.connection.execute
-        execute(sql.SQL("CREATE TABLE {} AS {}").format(table, rows))
-        execute(sql.SQL("CREATE INDEX ON {} USING gist ({})").format(table, identifier(names.geometry)))
-        if not plan.pixel:
-            # Whether a row of the table is heavy, every tile asks.
-            execute(sql.SQL("CREATE INDEX ON {} ({})").format(table, sql.SQL(", ").join(map(identifier, key_of(self.target.layer)))))
-        if has_row_security(self.target.layer):
-            for rows_of_widths in single_rows_sql.indexes(names, plan):
-                execute(sql.SQL("CREATE INDEX ON {} {}").format(table, rows_of_widths))
-        if plan.pixel:
-            # Where a feature lost the part that its middle lay in, its geometry does not lead to its cell.
-            execute(sql.SQL("CREATE INDEX ON {} ({}) WHERE {}").format(table, identifier(names.x), self.target.sql.is_aside()))
-        execute(sql.SQL("ANALYZE {}").format(table))
-        row = execute(
-            sql.SQL("SELECT count(*), COALESCE(bool_or({}), false), {}::regclass::oid FROM {}").format(
-                self.target.sql.in_pieces(), sql.Literal(f'{own_schema.SCHEMA}."{name}"'), table
-            )
-        ).fetchone()
-        rows_made, in_pieces, oid = row or (0, False, 0)
-        return Band(plan, name, int(oid), bool(in_pieces), int(rows_made))
-
-    def _publish(self, kind: str, band: Band) -> None:
-        """Comment, grants and the row of the registry: from the end of the transaction on it is served."""
-        layer, table = self.target.layer, sql.Identifier(own_schema.SCHEMA, band.table)
-        said = f"zoom {band.plan.zoom}" if kind == "band" else "heavy polygons in pieces"
-        comment = f"Flagstone: overview of {layer.id} in {self.target.grid.id}, {said}."
-        self.connection.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(table, text_literal(comment)))
-        own_schema.alone(self.connection)
-        grants.copy(self.connection, layer, band.table)
-        grants.secure(self.connection, layer, band.table)
-        registry.add_table(
-            self.connection, self.number, kind, band.table, band.plan if kind == "band" else None,
-            in_pieces=band.in_pieces, rows=band.rows,
-        )  # fmt: skip
 
 
 def _wider(plan: BandPlan, least: int) -> BandPlan:
     """The plan with the first size from `least` on."""
     size = next((size for size in SIZES if size >= least), max(least, SIZES[-1]))
     return replace(plan, small_pixels=size, cell_pixels=max(size, plan.cell_pixels))
-
-
-def always(connection: Connection[Any], target: Target) -> sql.Composable | None:
-    """The filter that always applies to the layer's rows, its values written into the text: CREATE TABLE takes no parameters.
-    A percent sign in it is doubled, as in names."""
-    chosen = target.layer.options.filter
-    if chosen is None:
-        return None
-    found = condition(chosen, target.postgis)
-    written = psycopg.ClientCursor(connection).mogrify(found.text, found.values)
-    # Braces stay: the text is put into other clauses, and never a template itself.
-    return sql.SQL(written.replace("%", "%%"))
-
-
-def drop_others(connection: Connection[Any], target: Target, newest: int) -> None:
-    """Drop the overviews of the layer and grid that this one comes in place of."""
-    for number in registry.others(connection, target.layer, target.grid.key, newest):
-        with connection.transaction():
-            registry.drop(connection, number)

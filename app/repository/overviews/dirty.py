@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from psycopg import Connection, sql
@@ -25,14 +26,15 @@ from psycopg import Connection, sql
 from ...layers.overview import Band, BandPlan
 from ..identifier import identifier
 from . import winners
-from .blocks import BLOCK, SETTLED, Blocks, inside, named, seen
-from .build import always
+from .block_table import inside, seen
+from .blocks import BLOCK, SETTLED, Blocks, named
+from .row_filter import always
+from .spatial_index import leads
 from .target import Target
 from .touched import outline
 from .trace import Trace
 
 CELLS = "CREATE TEMPORARY TABLE flagstone_cells (cells box, area {s}.geometry, removed int, is_heavy bool) ON COMMIT DROP"
-_FEATURES = sql.SQL("pg_temp.flagstone_features")
 
 
 @dataclass
@@ -54,13 +56,15 @@ class Dirty:
                 "CREATE TEMPORARY TABLE flagstone_seen ON COMMIT DROP AS\n"
                 "SELECT b.block, b.rows AS rows_before, COALESCE(now.rows, 0) AS rows, COALESCE(now.digest, 0) AS digest\n"
                 "FROM {blocks} AS b LEFT JOIN ({seen}) AS now ON now.block = b.block\n"
-                "WHERE b.digest IS NULL OR b.rows <> COALESCE(now.settled, 0) OR COALESCE(now.rows, 0) <> COALESCE(now.settled, 0)"
+                "WHERE b.digest IS NULL OR b.rows <> COALESCE(now.settled, 0)"
+                " OR COALESCE(now.rows, 0) <> COALESCE(now.settled, 0)"
                 " OR b.digest <> COALESCE(now.settled_digest, 0)"
             ).format(blocks=named(self.table), seen=seen(self.target, self.blocks, self.trace))
         )
         self._execute(
             sql.SQL(
-                "CREATE TEMPORARY TABLE flagstone_blocks (block int4, bound float8, ends float8, rectangle {s}.geometry, is_dirty bool) ON COMMIT DROP"
+                "CREATE TEMPORARY TABLE flagstone_blocks (block int4 PRIMARY KEY, bound float8, ends float8,"
+                " rectangle {s}.geometry, is_dirty bool) ON COMMIT DROP"
             ).format(s=self.target.sql.shapes.s)
         )
         before = self._execute(
@@ -120,7 +124,8 @@ class Dirty:
         self._execute(
             sql.SQL(
                 "CREATE TEMPORARY TABLE flagstone_competing ON COMMIT DROP AS SELECT f.* FROM pg_temp.flagstone_features AS f"
-                " WHERE NOT f.{settled}\nUNION ALL\nSELECT f.* FROM pg_temp.flagstone_features AS f CROSS JOIN LATERAL (SELECT {cell})"
+                " WHERE NOT f.{settled}\nUNION ALL\nSELECT f.* FROM pg_temp.flagstone_features AS f"
+                " CROSS JOIN LATERAL (SELECT {cell})"
                 " AS cell (cx, cy) WHERE f.{settled} AND EXISTS (SELECT FROM"
                 " pg_temp.flagstone_meeting AS m WHERE m.block = f.{block} AND m.cells @> point(cell.cx, cell.cy))"
             ).format(cell=self.target.sql.cell(finest), settled=settled, block=block)
@@ -132,20 +137,33 @@ class Dirty:
     def rows(self, *, is_dirty: bool = True) -> sql.Composed:
         """The table's rows in the dirty blocks, or in the others that are read too: as the table has them, with their block
         and whether they are as they were."""
-        shapes = self.target.sql.shapes
-        geom = sql.SQL("source.{}").format(identifier(self.target.layer.geometry.name))
-        leads: sql.Composable = sql.SQL("")
-        if self.target.layer.kind in "rp" and not self.target.layer.geometry.is_geography:
-            leads = sql.SQL("{geom} OPERATOR({s}.&&) wanted.rectangle AND ").format(geom=geom, s=shapes.s)
+        settled = self.trace.settled(sql.Identifier("source")) if is_dirty else sql.SQL("true")
+        shapes, which = self.target.sql.shapes, sql.SQL("wanted.is_dirty" if is_dirty else "NOT wanted.is_dirty")
+        given = {
+            "block": identifier(BLOCK), "settled": identifier(SETTLED), "relation": self.target.relation,
+            "is_settled": settled, "which": which,
+        }  # fmt: skip
+        if not self.is_led:
+            # Compared with the bounds of each block, every row would be as often as there are blocks.
+            return sql.SQL(
+                "(SELECT source.* FROM (SELECT source.*, {number} AS {block}, {is_settled} AS {settled}"
+                " FROM {relation} AS source OFFSET 0) AS source"
+                " JOIN pg_temp.flagstone_blocks AS wanted ON wanted.block = source.{block} WHERE {which})"
+            ).format(number=self.blocks.number(self.target, shapes.column()), **given)
         return sql.SQL(
             "(SELECT source.*, wanted.block AS {block}, {is_settled} AS {settled} FROM pg_temp.flagstone_blocks AS wanted"
-            " JOIN {relation} AS source ON {leads}{key} >= wanted.bound AND {key} < wanted.ends WHERE {which})"
+            " JOIN {relation} AS source ON {geom} OPERATOR({s}.&&) wanted.rectangle AND {key} >= wanted.bound"
+            " AND {key} < wanted.ends"
+            " WHERE {which})"
         ).format(
-            block=identifier(BLOCK), settled=identifier(SETTLED), relation=self.target.relation, leads=leads,
-            is_settled=self.trace.settled(sql.Identifier("source")) if is_dirty else sql.SQL("true"),
-            key=self.blocks.key(self.target, shapes.column()),
-            which=sql.SQL("wanted.is_dirty" if is_dirty else "NOT wanted.is_dirty"),
+            geom=sql.SQL("source.{}").format(identifier(self.target.layer.geometry.name)), s=shapes.s,
+            key=self.blocks.key(self.target, shapes.column()), **given,
         )  # fmt: skip
+
+    @cached_property
+    def is_led(self) -> bool:
+        """Whether an index leads from the rectangle of a block to its rows."""
+        return leads(self.connection, self.target)
 
     def is_as_it_was(self, dirty: Iterable[int]) -> sql.Composed:
         """Whether a row of `source` is in a clean block, or is known by itself to be as it was. NULL without a geometry."""
@@ -157,7 +175,8 @@ class Dirty:
 
     def settle(self, finest: BandPlan) -> None:
         """Write down how the dirty blocks are now."""
-        only = sql.SQL("(SELECT * FROM pg_temp.flagstone_features WHERE {} IN (SELECT block FROM pg_temp.flagstone_blocks WHERE is_dirty))").format(
+        only = sql.SQL("(SELECT * FROM pg_temp.flagstone_features WHERE {} IN (SELECT block FROM pg_temp.flagstone_blocks"
+                       " WHERE is_dirty))").format(
             identifier(BLOCK)
         )  # fmt: skip
         self._execute(
@@ -177,15 +196,20 @@ class Dirty:
         self._execute(
             sql.SQL(
                 "INSERT INTO pg_temp.flagstone_cells (cells, removed, is_heavy)\n"
-                "WITH placed AS MATERIALIZED (SELECT f.{block} AS block, f.{settled} AS settled, cell.* FROM pg_temp.flagstone_features AS f"
+                "WITH placed AS MATERIALIZED (SELECT f.{block} AS block, f.{settled} AS settled, cell.*"
+                " FROM pg_temp.flagstone_features AS f"
                 " CROSS JOIN LATERAL (SELECT {cell}) AS cell (cx, cy)),\n"
-                "kept AS (SELECT block, count(*) AS inside, sum(cx::int8) AS sum_x, sum(cy::int8) AS sum_y FROM placed WHERE settled GROUP BY block),\n"
+                "kept AS (SELECT block, count(*) AS inside, sum(cx::int8) AS sum_x, sum(cy::int8) AS sum_y FROM placed"
+                " WHERE settled GROUP BY block),\n"
                 "gone AS (SELECT b.cells, b.inside - COALESCE(kept.inside, 0) AS rows,"
                 " point((b.sum_x - COALESCE(kept.sum_x, 0))::float8, (b.sum_y - COALESCE(kept.sum_y, 0))::float8) AS place"
-                " FROM {blocks} AS b JOIN pg_temp.flagstone_blocks AS d ON d.block = b.block LEFT JOIN kept ON kept.block = b.block"
+                " FROM {blocks} AS b JOIN pg_temp.flagstone_blocks AS d ON d.block = b.block LEFT JOIN kept"
+                " ON kept.block = b.block"
                 " WHERE b.inside > 0)\n"
-                "SELECT box(point(cx, cy), point(cx, cy)), sum(removed), false FROM (SELECT cx, cy, 0 AS removed FROM placed WHERE NOT settled"
-                " UNION ALL SELECT place[0], place[1], 1 FROM gone WHERE rows = 1 AND cells @> place) AS touched GROUP BY cx, cy\n"
+                "SELECT box(point(cx, cy), point(cx, cy)), sum(removed), false FROM (SELECT cx, cy, 0 AS removed FROM placed"
+                " WHERE NOT settled"
+                " UNION ALL SELECT place[0], place[1], 1 FROM gone WHERE rows = 1 AND cells @> place) AS touched"
+                " GROUP BY cx, cy\n"
                 "UNION ALL\nSELECT cells, 0, true FROM gone WHERE rows <> 0 AND NOT (rows = 1 AND cells @> place)"
             ).format(block=block, settled=settled, cell=cell, blocks=named(self.table))
         )

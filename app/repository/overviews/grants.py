@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import Connection, sql
 
 from ...errors import OverviewError
-from ...layers.overview import BandNames, has_row_security, key_of, merged_by, stored_columns, totals
+from ...layers.overview import BandNames, has_row_security, key_of, stored_columns, told_by, totals
 from ...layers.relation import RelationLayer
 from .. import own_schema
 from ..identifier import identifier
@@ -71,8 +71,9 @@ def copy(connection: Connection[Any], layer: RelationLayer, table: str) -> None:
             columns.setdefault(role, set()).update(own & named)
     public = columns.get(None, set())
     for chosen in columns.values():
-        if not chosen.union(public).issuperset(merged_by(layer)):
-            # Lines that are one tell that they have equal values of what this role may not read.
+        if not chosen.union(public).issuperset(told_by(layer)):
+            # Lines that are one tell that they have equal values of what this role may not read, the rows of a filter that they
+            # fulfil it, and the winner of a cell that it is the first there.
             chosen.difference_update(getattr(names, each) for each in BandNames.__dataclass_fields__)
     for role, chosen in ((role, chosen) for role, chosen in columns.items() if chosen):
         listed = sql.SQL(", ").join(map(identifier, sorted(chosen)))

@@ -53,7 +53,8 @@ def write(
     connection.execute("SET LOCAL enable_nestloop = off")
     # A dozen steps hold rows at the same time.
     before = connection.execute(
-        "SELECT current_setting('work_mem'), set_config('work_mem', pg_size_bytes(current_setting('work_mem')) / %s || 'kB', true)",
+        "SELECT current_setting('work_mem'), set_config('work_mem', pg_size_bytes(current_setting('work_mem')) / %s || 'kB',"
+        " true)",
         [1024 * _STEPS],
     ).fetchone()
     connection.execute(sql.SQL("CREATE UNLOGGED TABLE {} AS {}").format(table, merged(made, features, plan)))
@@ -99,19 +100,25 @@ def merged(made: BandSql, features: sql.Composable, plan: BandPlan) -> sql.Compo
         " pg_catalog.floor(({x} - {ox}) / {block}) AS {bx}, pg_catalog.floor(({oy} - {y}) / {block}) AS {by}"
         " FROM (\n{features}\n) AS features),\n"
         "grouped AS (SELECT {row}, {geometry}, pg_catalog.min({row}) OVER (PARTITION BY {equal}, {chunk}) AS {group} FROM"
-        " (SELECT numbered.*, pg_catalog.floor(pg_catalog.sum({s}.ST_NPoints({geometry})) OVER (PARTITION BY {equal} ORDER BY {x}, {y}, {keys})"
+        " (SELECT numbered.*, pg_catalog.floor(pg_catalog.sum({s}.ST_NPoints({geometry})) OVER (PARTITION BY {equal}"
+        " ORDER BY {x}, {y}, {keys})"
         " / {most}) AS {chunk} FROM numbered WHERE {dimension} = 1 AND {geometry} IS NOT NULL) AS lines),\n"
-        "ends AS (SELECT {row}, {group}, end_.geom, pg_catalog.count(*) OVER (PARTITION BY {group}, {s}.ST_X(end_.geom), {s}.ST_Y(end_.geom))"
+        "ends AS (SELECT {row}, {group}, end_.geom, pg_catalog.count(*)"
+        " OVER (PARTITION BY {group}, {s}.ST_X(end_.geom), {s}.ST_Y(end_.geom))"
         " AS meeting FROM grouped CROSS JOIN LATERAL {s}.ST_Dump({s}.ST_Boundary({geometry})) AS end_),\n"
         "joints AS (SELECT {row}, {group}, {s}.ST_Collect(geom) AS geom FROM ends WHERE meeting = 2 GROUP BY {row}, {group}),\n"
         "chained AS (SELECT {row}, pg_catalog.min({row}) OVER (PARTITION BY {group}, cluster) AS {chain} FROM"
         " (SELECT joints.*, {s}.ST_ClusterDBSCAN(geom, 0, 1) OVER (PARTITION BY {group}) AS cluster FROM joints) AS clustered),\n"
-        "members AS (SELECT numbered.*, chained.{chain}, pg_catalog.row_number() OVER (PARTITION BY chained.{chain} ORDER BY {order}) AS {place}"
+        "members AS (SELECT numbered.*, chained.{chain}, pg_catalog.row_number() OVER (PARTITION BY chained.{chain}"
+        " ORDER BY {order}) AS {place}"
         " FROM numbered JOIN chained USING ({row})),\n"
         "joined AS (SELECT {chain}, {s}.ST_LineMerge({s}.ST_Collect({geometry} ORDER BY {place})) AS geom,"
-        " pg_catalog.sum({count})::pg_catalog.int8 AS {count}, pg_catalog.sum({size})::pg_catalog.float4 AS {size}{sums} FROM members GROUP BY {chain})\n"
+        " pg_catalog.sum({count})::pg_catalog.int8 AS {count}, pg_catalog.sum({size})::pg_catalog.float4 AS {size}{sums}"
+        " FROM members GROUP BY {chain})\n"
         "SELECT {columns}, {count}, {x}, {y}, {width}, {size}{totals}, {dimension}, {geometry} FROM numbered"
         " WHERE NOT EXISTS (SELECT FROM chained WHERE chained.{row} = numbered.{row})\n"
-        "UNION ALL\nSELECT {of_first}, joined.{count}, measured.x, measured.y, measured.width, joined.{size}{joined_totals}, members.{dimension}, joined.geom"
-        " FROM members JOIN joined USING ({chain}) CROSS JOIN LATERAL (SELECT {measures}) AS measured (x, y, width, size) WHERE members.{place} = 1"
+        "UNION ALL\nSELECT {of_first}, joined.{count}, measured.x, measured.y, measured.width, joined.{size}{joined_totals},"
+        " members.{dimension}, joined.geom"
+        " FROM members JOIN joined USING ({chain}) CROSS JOIN LATERAL (SELECT {measures}) AS measured (x, y, width, size)"
+        " WHERE members.{place} = 1"
     ).format(**given)

@@ -18,8 +18,8 @@ from ...layers.tile import Tile
 from ..identifier import identifier
 from ..tile_search import Way, polygon, search
 from .band_sql import DIMENSION
-from .build import always
 from .merged_sql import merged
+from .row_filter import always
 from .target import Target
 
 _ROWS = 50_000
@@ -74,7 +74,10 @@ def saved(
 def _fullest(target: Target, sample: Sample, zoom: int) -> Tile:
     matrix = target.grid.matrices[zoom]
     tiles = Counter(
-        (math.floor((row.x - matrix.origin_x) / matrix.span_x), math.floor((matrix.origin_y - row.y) / matrix.span_y * (1 if matrix.from_top else -1)))
+        (
+            math.floor((row.x - matrix.origin_x) / matrix.span_x),
+            math.floor((matrix.origin_y - row.y) / matrix.span_y * (1 if matrix.from_top else -1)),
+        )
         for row in sample.rows
     )  # fmt: skip
     [((x, y), _)] = tiles.most_common(1)

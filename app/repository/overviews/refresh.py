@@ -12,12 +12,14 @@ from psycopg import Connection
 from ...errors import NotFound
 from ...layers.overview import merged_by
 from .. import own_schema
-from . import blocks, grants, keys, registry
+from . import block_table, blocks, grants, keys, registry, superseded
 from .administering import Report
-from .build import Plan, alone, always
 from .build_faults import explained
 from .dirty import Dirty
+from .one_at_a_time import alone
+from .plans import Plan
 from .refresh_bands import Rewriting, Rewritten
+from .row_filter import always
 from .target import Target
 from .trace import Trace
 
@@ -29,7 +31,8 @@ _FEW = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What a refresh did. `rebuilt` says why the whole overview was built instead; all numbers are 0 then."""
+    """What a refresh did. `rebuilt` says why the whole overview was built instead; all numbers are 0 then. `has_left` says that
+    an overview that it came in place of is being read, and is there yet."""
 
     layer: str
     grid: str
@@ -39,6 +42,7 @@ class Refreshed:
     dirty_rows: int = 0
     tables: tuple[Rewritten, ...] = ()
     seconds: float = 0.0
+    has_left: bool = False
 
     @property
     def rows(self) -> int:
@@ -56,8 +60,8 @@ def refresh(
     """Bring the overview of a layer to what its rows are now: what it holds then is what a build would make.
 
     Readers see each band as it was, until all of them are done. Where too much changed, or the overview does not fit the
-    layer any more, `rebuild` is called with the plan that it was built by. NotFound where there is no overview; OverviewError where a build or another refresh is
-    under way.
+    layer any more, `rebuild` is called with the plan that it was built by. NotFound where there is no overview; OverviewError
+    where a build or another refresh is under way.
     """
     layer, began = target.layer, time.monotonic()
     with explained(f"The overview of {layer.id}", layer), alone(connection, target):
@@ -72,11 +76,15 @@ def refresh(
                 connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                 done = _refreshed(connection, target, number, document, report)
             if isinstance(done, Refreshed):
-                return _timed(done, began)
+                # What a build left over that was ended halfway: this one is served, and fresher.
+                has_left = not superseded.drop_others(connection, target, number)
+                return _timed(replace(done, has_left=has_left), began)
             reason = done
         report(f"build: {reason}", 0, 1)
         rebuild(Plan.parse(document["plan"]))
-    return _timed(Refreshed(layer.id, target.grid.id, reason), began)
+        now = registry.newest(connection, layer, target.grid.key)
+        has_left = now is not None and bool(registry.others(connection, layer, target.grid.key, now[0]))
+    return _timed(Refreshed(layer.id, target.grid.id, reason, has_left=has_left), began)
 
 
 def _refreshed(
@@ -89,7 +97,7 @@ def _refreshed(
     known = document.get("blocks")
     if noted is None or known is None or not bands:
         return "nothing is known of the rows that it was made of"
-    if known["made_by"] != blocks.made_by(connection, target):
+    if known["made_by"] != block_table.made_by(connection, target):
         return "it was made by another version of PostGIS, GEOS or PROJ"
     here = Trace.of(connection, target)
     trace = here.since(known)

@@ -19,8 +19,8 @@ from ...layers.overview import Band, BandPlan, key_of
 from ..identifier import identifier
 from . import registry, winners
 from .blocks import named
-from .build import always
 from .dirty import Dirty
+from .row_filter import always
 from .target import Target
 from .touched import outline, places
 
@@ -134,7 +134,8 @@ class Rewriting:
         )
         execute(
             sql.SQL(
-                "INSERT INTO pg_temp.flagstone_same SELECT band.ctid, d.ctid FROM {band} AS band JOIN pg_temp.flagstone_derived AS d ON {same_key}"
+                "INSERT INTO pg_temp.flagstone_same SELECT band.ctid, d.ctid FROM {band} AS band"
+                " JOIN pg_temp.flagstone_derived AS d ON {same_key}"
                 " WHERE band.ctid = ANY (ARRAY(SELECT place FROM pg_temp.flagstone_found)) AND (band.*) *= (d.*)"
             ).format(band=table, same_key=same_key)
         )
@@ -143,7 +144,8 @@ class Rewriting:
                 "WITH gone AS (DELETE FROM {band} AS band WHERE ctid = ANY (ARRAY(SELECT place FROM pg_temp.flagstone_found"
                 " EXCEPT SELECT place FROM pg_temp.flagstone_same)) RETURNING {x}, {y}),\n"
                 "come AS (INSERT INTO {band} SELECT d.* FROM pg_temp.flagstone_derived AS d"
-                " WHERE d.ctid NOT IN (SELECT derived FROM pg_temp.flagstone_same) RETURNING {x}, {y}, {in_pieces} AS in_pieces),\n"
+                " WHERE d.ctid NOT IN (SELECT derived"
+                " FROM pg_temp.flagstone_same) RETURNING {x}, {y}, {in_pieces} AS in_pieces),\n"
                 "changed AS (INSERT INTO pg_temp.flagstone_changed SELECT * FROM gone UNION SELECT {x}, {y} FROM come)\n"
                 "SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM come), EXISTS (SELECT FROM come WHERE in_pieces)"
             ).format(band=table, x=x, y=y, in_pieces=self.target.sql.in_pieces())
@@ -157,8 +159,10 @@ class Rewriting:
         self._execute("TRUNCATE pg_temp.flagstone_cells")
         made = self._execute(
             sql.SQL(
-                "INSERT INTO pg_temp.flagstone_cells (cells, removed, is_heavy) SELECT box(point(cx, cy), point(cx, cy)), 0, true FROM"
-                " (SELECT DISTINCT cell.* FROM pg_temp.flagstone_changed CROSS JOIN LATERAL (SELECT {cell}) AS cell (cx, cy)) AS cell"
+                "INSERT INTO pg_temp.flagstone_cells (cells, removed, is_heavy)"
+                " SELECT box(point(cx, cy), point(cx, cy)), 0, true FROM"
+                " (SELECT DISTINCT cell.* FROM pg_temp.flagstone_changed"
+                " CROSS JOIN LATERAL (SELECT {cell}) AS cell (cx, cy)) AS cell"
             ).format(cell=self.target.sql.cell(plan))
         ).rowcount
         outline(self.connection, self.target, plan)

@@ -16,7 +16,8 @@ from ..identifier import identifier
 from ..statements import statement
 
 _COLUMNS = (
-    "SELECT o.id, o.relation, o.schema_name, o.table_name, o.geometry_column, o.grid, o.grid_key, o.definition, o.build, o.complete,"
+    "SELECT o.id, o.relation, o.schema_name, o.table_name, o.geometry_column, o.grid, o.grid_key, o.definition, o.build,"
+    " o.complete,"
     " o.single_rows, o.started, o.refreshed, o.document, b.overview, b.kind, b.zoom, b.relation, b.table_name, b.small_pixels,"
     " b.cell_pixels, b.pixel, b.in_pieces, b.rows FROM flagstone.overview o, flagstone.overview_band b LIMIT 0"
 )
@@ -85,7 +86,9 @@ def complete(connection: Connection[Any], overview: int) -> None:
 
     From now on a tile reads some thousand rows of them: to start a second process for that takes longer (24 of 41 ms).
     """
-    tables = connection.execute("SELECT table_name FROM flagstone.overview_band WHERE overview = %s AND kind <> 'blocks'", [overview])
+    tables = connection.execute(
+        "SELECT table_name FROM flagstone.overview_band WHERE overview = %s AND kind <> 'blocks'", [overview]
+    )
     for (table,) in tables.fetchall():
         connection.execute(sql.SQL("ALTER TABLE flagstone.{} SET (parallel_workers = 0)").format(sql.Identifier(table)))
     connection.execute("UPDATE flagstone.overview SET complete = true WHERE id = %s", [overview])
@@ -134,21 +137,26 @@ class Unfinished:
     bands: dict[int, Band]
 
 
-def unfinished(connection: Connection[Any], layer: RelationLayer, grid_key: str) -> Unfinished | None:
+def unfinished(connection: Connection[Any], layer: RelationLayer, grid_key: str, *, again: bool = False) -> Unfinished | None:
     """The newest overview of the layer as it is now that was left before its end; None where there is none, or no Flagstone
-    built anything here."""
+    built anything here. With `again` one that was begun beside a whole one. Not where a whole one holds younger rows."""
     if not is_there(connection):
         return None
     row = connection.execute(
-        "SELECT id, document FROM flagstone.overview WHERE relation = %s AND geometry_column = %s AND grid_key = %s"
-        " AND definition = %s AND NOT complete ORDER BY id DESC LIMIT 1",
-        [layer.oid, layer.geometry.name, grid_key, definition(layer, grid_key)],
+        "SELECT id, document FROM flagstone.overview AS o WHERE relation = %s AND geometry_column = %s AND grid_key = %s"
+        " AND definition = %s AND NOT complete AND (NOT %s OR document ? 'again') AND NOT EXISTS (SELECT"
+        " FROM flagstone.overview AS whole"
+        " WHERE (whole.relation, whole.geometry_column, whole.grid_key, whole.definition) = (o.relation, o.geometry_column,"
+        " o.grid_key, o.definition)"
+        " AND whole.complete AND GREATEST(whole.started, whole.refreshed) > o.started) ORDER BY id DESC LIMIT 1",
+        [layer.oid, layer.geometry.name, grid_key, definition(layer, grid_key), again],
     ).fetchone()
     if row is None:
         return None
     bands = connection.execute(
         "SELECT b.zoom, b.pixel, b.small_pixels, b.cell_pixels, b.table_name, b.relation, b.in_pieces, b.rows"
-        " FROM flagstone.overview_band b JOIN pg_class c ON c.oid = b.relation AND c.relname = b.table_name AND c.relnamespace = 'flagstone'::regnamespace WHERE b.overview = %s AND b.kind = 'band'",
+        " FROM flagstone.overview_band b JOIN pg_class c ON c.oid = b.relation AND c.relname = b.table_name"
+        " AND c.relnamespace = 'flagstone'::regnamespace WHERE b.overview = %s AND b.kind = 'band'",
         [row[0]],
     )
     made = {
@@ -170,7 +178,8 @@ def whole(connection: Connection[Any], layer: RelationLayer, grid_key: str) -> i
     row = connection.execute(
         "SELECT max(o.id) FROM flagstone.overview o WHERE o.relation = %s AND o.geometry_column = %s AND o.grid_key = %s"
         " AND o.definition = %s AND o.complete AND NOT EXISTS (SELECT FROM flagstone.overview_band b WHERE b.overview = o.id"
-        " AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = b.relation AND c.relname = b.table_name AND c.relnamespace = 'flagstone'::regnamespace))",
+        " AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = b.relation AND c.relname = b.table_name"
+        " AND c.relnamespace = 'flagstone'::regnamespace))",
         [layer.oid, layer.geometry.name, grid_key, definition(layer, grid_key)],
     ).fetchone()
     return row[0] if row else None
@@ -198,7 +207,8 @@ def refreshed(connection: Connection[Any], overview: int) -> None:
 def counted(connection: Connection[Any], overview: int, table: str, difference: int, *, in_pieces: bool) -> None:
     """A table of it has that many rows more."""
     connection.execute(
-        "UPDATE flagstone.overview_band SET rows = rows + %s, in_pieces = in_pieces OR %s WHERE overview = %s AND table_name = %s",
+        "UPDATE flagstone.overview_band SET rows = rows + %s, in_pieces = in_pieces OR %s WHERE overview = %s"
+        " AND table_name = %s",
         [difference, in_pieces, overview, table],
     )
 
@@ -207,7 +217,8 @@ def tables(connection: Connection[Any], overview: int) -> list[tuple[str, Band]]
     """Its tables that are there, with their kind: band, pieces or blocks; bands from the finest to the coarsest."""
     rows = connection.execute(
         "SELECT b.kind, b.zoom, b.pixel, b.small_pixels, b.cell_pixels, b.table_name, b.relation, b.in_pieces, b.rows"
-        " FROM flagstone.overview_band b JOIN pg_class c ON c.oid = b.relation AND c.relname = b.table_name AND c.relnamespace = 'flagstone'::regnamespace WHERE b.overview = %s ORDER BY b.zoom DESC",
+        " FROM flagstone.overview_band b JOIN pg_class c ON c.oid = b.relation AND c.relname = b.table_name"
+        " AND c.relnamespace = 'flagstone'::regnamespace WHERE b.overview = %s ORDER BY b.zoom DESC",
         [overview],
     )
     return [
@@ -223,7 +234,8 @@ def newest(connection: Connection[Any], layer: RelationLayer, grid_key: str) -> 
         return None
     row = connection.execute(
         "SELECT id, document, complete, definition, EXISTS (SELECT FROM flagstone.overview_band b WHERE b.overview = o.id"
-        " AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = b.relation AND c.relname = b.table_name AND c.relnamespace = 'flagstone'::regnamespace))"
+        " AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = b.relation AND c.relname = b.table_name"
+        " AND c.relnamespace = 'flagstone'::regnamespace))"
         " FROM flagstone.overview o WHERE relation = %s AND geometry_column = %s AND grid_key = %s"
         " AND COALESCE(document ->> 'variant', '') = %s ORDER BY complete DESC, id DESC LIMIT 1",
         [layer.oid, layer.geometry.name, grid_key, variant(layer)],

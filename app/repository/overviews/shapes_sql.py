@@ -36,8 +36,8 @@ PACKED_POINTS = 16
 CUT_POINTS = 256
 """Vertices up to which a polygon is cut in halves."""
 PIECE_POINTS = 512
-"""Vertices from which on the next part, in the order of cutting, goes to the next piece. ST_Subdivide leaves parts of 60 vertices in the
-mean, and a country has thousands of islands: a row for each would be larger than what it holds."""
+"""Vertices from which on the next part, in the order of cutting, goes to the next piece. ST_Subdivide leaves parts of 60
+vertices in the mean, and a country has thousands of islands: a row for each would be larger than what it holds."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,8 @@ class Shapes:
         return sql.SQL(
             "{straight}\n"
             "CROSS JOIN LATERAL (SELECT {s}.ST_Force2D({geom}) AS geom OFFSET 0) AS moved\n"
-            "CROSS JOIN LATERAL (SELECT CASE WHEN moved.geom OPERATOR({s}.@) {outline} THEN moved.geom"
+            # A place that is no number (NaN) compares as if it lay within.
+            "CROSS JOIN LATERAL (SELECT CASE WHEN {nowhere} THEN NULL WHEN moved.geom OPERATOR({s}.@) {outline} THEN moved.geom"
             " WHEN moved.geom OPERATOR({s}.&&) {outline} THEN {cut} END AS geom OFFSET 0) AS placed"
         ).format(
             straight=drawing.straightening(),
@@ -94,7 +95,15 @@ class Shapes:
             s=s,
             outline=self._outline(),
             cut=self._cut(),
+            nowhere=self._nowhere(sql.SQL("moved.geom")),
         )
+
+    def _nowhere(self, geom: sql.Composable) -> sql.Composed:
+        """Whether an edge of a geometry's box is no number."""
+        edges = sql.SQL(", ").join(
+            sql.SQL("{}.{}({})").format(self.s, sql.SQL(edge), geom) for edge in ("ST_XMin", "ST_YMin", "ST_XMax", "ST_YMax")
+        )
+        return sql.SQL("'NaN'::pg_catalog.float8 IN ({})").format(edges)
 
     def _cut(self) -> sql.Composed:
         """What lies in the grid, part by part: ST_ClipByBox2D fills the wrong side of some invalid polygons, and of a
@@ -128,11 +137,14 @@ class Shapes:
 
     def measures(self, geom: sql.Composable) -> sql.Composed:
         """Four values: the middle of the geometry's box (x, y), the longer side of the box, and area or length."""
+        given = {"s": self.s, "g": geom}
+        width = sql.SQL("GREATEST({s}.ST_XMax({g}) - {s}.ST_XMin({g}), {s}.ST_YMax({g}) - {s}.ST_YMin({g}))").format(**given)
+        size = sql.SQL(
+            "CASE {s}.ST_Dimension({g}) WHEN 2 THEN {s}.ST_Area({g}) WHEN 1 THEN {s}.ST_Length({g}) ELSE 0 END"
+        ).format(**given)
         return sql.SQL(
-            "({s}.ST_XMin({g}) + {s}.ST_XMax({g})) / 2, ({s}.ST_YMin({g}) + {s}.ST_YMax({g})) / 2,"
-            " GREATEST({s}.ST_XMax({g}) - {s}.ST_XMin({g}), {s}.ST_YMax({g}) - {s}.ST_YMin({g}))::pg_catalog.float4,"
-            " CASE {s}.ST_Dimension({g}) WHEN 2 THEN {s}.ST_Area({g}) WHEN 1 THEN {s}.ST_Length({g}) ELSE 0 END::pg_catalog.float4"
-        ).format(s=self.s, g=geom)
+            "({s}.ST_XMin({g}) + {s}.ST_XMax({g})) / 2, ({s}.ST_YMin({g}) + {s}.ST_YMax({g})) / 2, {width}, {size}"
+        ).format(width=_single(width), size=_single(size), **given)
 
     # --- pieces -------------------------------------------------------------------------------------------------
 
@@ -147,8 +159,10 @@ class Shapes:
             " - {s}.ST_NPoints(small.geom)) / {points} AS piece FROM"
             " (SELECT part.number, cut.number AS cut, cut.geom FROM ({parts}) AS part CROSS JOIN LATERAL"
             " (SELECT part.geom, 1::pg_catalog.int8 WHERE {s}.ST_Dimension(part.geom) < 2 OR {s}.ST_NPoints(part.geom) <= {cut}"
-            " UNION ALL SELECT * FROM {s}.ST_Subdivide(CASE WHEN {s}.ST_Dimension(part.geom) = 2 AND {s}.ST_NPoints(part.geom) > {cut}"
-            " THEN part.geom END, {cut}) WITH ORDINALITY) AS cut (geom, number)) AS small) AS counted GROUP BY counted.piece) AS grouped"
+            " UNION ALL SELECT * FROM {s}.ST_Subdivide(CASE WHEN {s}.ST_Dimension(part.geom) = 2"
+            " AND {s}.ST_NPoints(part.geom) > {cut}"
+            " THEN part.geom END, {cut}) WITH ORDINALITY) AS cut (geom, number)) AS small) AS counted"
+            " GROUP BY counted.piece) AS grouped"
         ).format(s=s, parts=parts, points=sql.Literal(PIECE_POINTS), cut=sql.Literal(CUT_POINTS))
 
     def packed(self, geom: sql.Composable, lattice: Lattice) -> sql.Composed:
@@ -208,14 +222,17 @@ class Shapes:
         joined = sql.SQL("{s}.ST_Collect(kept.geom)").format(s=self.s)
         return sql.SQL(
             # Parts that touch one another now are one.
-            "(SELECT {s}.ST_CollectionHomogenize(CASE WHEN {s}.ST_IsValid({joined}) THEN {joined} ELSE {s}.ST_UnaryUnion({joined}) END)"
+            "(SELECT {s}.ST_CollectionHomogenize(CASE WHEN {s}.ST_IsValid({joined})"
+            " THEN {joined} ELSE {s}.ST_UnaryUnion({joined}) END)"
             " FROM {s}.ST_Dump({s}.ST_CollectionExtract({g}, 3)) AS part"
-            " CROSS JOIN LATERAL (SELECT CASE WHEN {thin} THEN {edge} ELSE {s}.ST_Simplify({snapped}, 0) END AS geom OFFSET 0) AS moved"
+            " CROSS JOIN LATERAL (SELECT CASE WHEN {thin}"
+            " THEN {edge} ELSE {s}.ST_Simplify({snapped}, 0) END AS geom OFFSET 0) AS moved"
             " CROSS JOIN LATERAL (SELECT {sound} AS geom OFFSET 0) AS sound"
             " CROSS JOIN LATERAL {s}.ST_Dump(sound.geom) AS kept WHERE {wide} AND {still_wide})"
         ).format(
             s=self.s, g=geom, joined=joined, thin=thin, edge=edge, snapped=self._snapped(part, plan.pixel * LATTICE),
-            sound=self.sound(sql.SQL("moved.geom")), wide=self._wide(part, plan.pixel), still_wide=self._wide(sql.SQL("kept.geom"), plan.pixel),
+            sound=self.sound(sql.SQL("moved.geom")), wide=self._wide(part, plan.pixel),
+            still_wide=self._wide(sql.SQL("kept.geom"), plan.pixel),
         )  # fmt: skip
 
     def _lines(self, geom: sql.Composable, plan: BandPlan) -> sql.Composed:
@@ -240,7 +257,8 @@ class Shapes:
         place = self._snapped(sql.SQL("{s}.ST_Centroid({s}.ST_Envelope({g}))").format(s=self.s, g=part), step)
         made = self._dot if dimension == 2 else self._stroke
         return sql.SQL(
-            "(SELECT {s}.ST_CollectionHomogenize({s}.ST_Collect({made} ORDER BY place.x, place.y)) FROM (SELECT DISTINCT {s}.ST_X({place}) AS x, {s}.ST_Y({place}) AS y"
+            "(SELECT {s}.ST_CollectionHomogenize({s}.ST_Collect({made} ORDER BY place.x, place.y))"
+            " FROM (SELECT DISTINCT {s}.ST_X({place}) AS x, {s}.ST_Y({place}) AS y"
             " FROM {s}.ST_Dump({s}.ST_CollectionExtract({g}, {kind})) AS part) AS place)"
         ).format(
             s=self.s, made=made(sql.SQL("place.x"), sql.SQL("place.y"), plan), place=place, g=geom,
@@ -283,3 +301,10 @@ class Shapes:
         return sql.SQL("{s}.ST_SetSRID({s}.ST_MakePoint({x}, {y}), {srid})").format(
             s=self.s, x=x, y=y, srid=sql.Literal(self.grid_srid)
         )
+
+
+def _single(number: sql.Composable) -> sql.Composed:
+    """A number in single precision: what it cannot tell from 0, and would be an error, is 0. Computed once."""
+    return sql.SQL("COALESCE(NULLIF(GREATEST({}, {least}), {least}), 0)::pg_catalog.float4").format(
+        number, least=sql.SQL("1e-37::pg_catalog.float8")
+    )

@@ -15,7 +15,8 @@ from ...layers.relation import RelationLayer
 from ..identifier import identifier
 from ..statements import statement
 from . import registry
-from .build import always
+from .one_at_a_time import lock_name
+from .row_filter import always
 from .target import Target
 
 
@@ -41,6 +42,7 @@ class OverviewStatus:
     table_name: str
     geometry_column: str
     grid: str
+    grid_key: str
     complete: bool
     started: datetime
     refreshed: datetime | None
@@ -70,6 +72,11 @@ class OverviewStatus:
         if found is None:
             return None
         return next((each for each in with_filters(found) if variant(each) == self.document.get("variant", "")), None)
+
+    @property
+    def lock(self) -> str:
+        """What a build or refresh of it locks."""
+        return lock_name(self.relation, self.geometry_column, self.grid_key, self.document.get("variant", ""))
 
     @property
     def bytes(self) -> int:
@@ -124,7 +131,8 @@ def account(connection: Connection[Any], target: Target, overview: OverviewStatu
             "SELECT count(*), count(*) FILTER (WHERE NOT {filtered}),"
             " count(*) FILTER (WHERE {filtered} AND {column} IS NULL),"
             " count(*) FILTER (WHERE {filtered} AND {s}.ST_IsEmpty({column})),"
-            " count(*) FILTER (WHERE {filtered} AND NOT {s}.ST_IsEmpty({column}) AND (placed.geom IS NULL OR {s}.ST_IsEmpty(placed.geom)))"
+            " count(*) FILTER (WHERE {filtered} AND NOT {s}.ST_IsEmpty({column}) AND (placed.geom IS NULL"
+            " OR {s}.ST_IsEmpty(placed.geom)))"
             " FROM {relation} AS source\n{stored}\n{placed}"
     ).format(
         filtered=filtered, column=column, s=s, relation=identifier(target.layer.schema, target.layer.name),

@@ -1,4 +1,4 @@
-"""Cells of the finest band whose winner is as it was: only rows that came compete with it, and it goes on standing for the others.
+"""Cells of the finest band whose winner is as it was: only rows that came compete with it, and it goes on standing for others.
 
 Where the winner itself changed or is gone, or where it is not known how many rows of the cell are gone, every row of the
 cell has to compete again: such a cell is heavy. Of large rows, drawn as they are, there may be many in a cell; those that
@@ -35,7 +35,8 @@ def judge(connection: Connection[Any], target: Target, band: Band, trace: Trace)
     )
     connection.execute(
         sql.SQL(
-            "CREATE TEMPORARY TABLE flagstone_old ON COMMIT DROP AS SELECT cell.*, band.ctid AS place, {keys}, band.{piece} AS \"~number\","
+            "CREATE TEMPORARY TABLE flagstone_old ON COMMIT DROP AS"
+            " SELECT cell.*, band.ctid AS place, {keys}, band.{piece} AS \"~number\","
             " band.{count} AS \"~rows\", band.{width} < {small} AS competes,"
             " EXISTS (SELECT FROM {relation} AS source WHERE {same} AND {settled}) AS is_settled"
             " FROM {band} AS band CROSS JOIN LATERAL (SELECT {cell}) AS cell (cx, cy) WHERE band.ctid = ANY (ARRAY({places}))"
@@ -51,13 +52,19 @@ def judge(connection: Connection[Any], target: Target, band: Band, trace: Trace)
     )  # fmt: skip
     connection.execute(
         "CREATE TEMPORARY TABLE flagstone_light ON COMMIT DROP AS\n"
-        'WITH lying AS (SELECT cx, cy, bool_and(is_settled) FILTER (WHERE competes) AS stays, max("~rows") FILTER (WHERE competes) AS stood,'
-        ' count(*) FILTER (WHERE NOT competes AND NOT is_settled AND "~number" <= 1) AS large_gone FROM pg_temp.flagstone_old GROUP BY cx, cy),\n'
-        "single AS (SELECT (cells[0])[0] AS cx, (cells[0])[1] AS cy, cells, removed FROM pg_temp.flagstone_cells WHERE NOT is_heavy),\n"
-        "counted AS (SELECT cx, cy, cells, stays, stood, removed - COALESCE(large_gone, 0) AS small_gone FROM single LEFT JOIN lying USING (cx, cy))\n"
+        'WITH lying AS (SELECT cx, cy, bool_and(is_settled) FILTER (WHERE competes) AS stays,'
+        ' max("~rows") FILTER (WHERE competes) AS stood,'
+        ' count(*) FILTER (WHERE NOT competes AND NOT is_settled AND "~number" <= 1) AS large_gone FROM pg_temp.flagstone_old'
+        ' GROUP BY cx, cy),\n'
+        "single AS (SELECT (cells[0])[0] AS cx, (cells[0])[1] AS cy, cells, removed FROM pg_temp.flagstone_cells"
+        " WHERE NOT is_heavy),\n"
+        "counted AS (SELECT cx, cy, cells, stays, stood, removed - COALESCE(large_gone, 0) AS small_gone FROM single"
+        " LEFT JOIN lying USING (cx, cy))\n"
         "SELECT cx, cy, cells, stood - small_gone AS stands FROM counted"
-        " WHERE stays IS NOT FALSE AND small_gone >= 0 AND CASE WHEN stood IS NULL THEN small_gone = 0 ELSE stood > small_gone END"
-        " AND NOT EXISTS (SELECT FROM pg_temp.flagstone_cells AS wide WHERE wide.is_heavy AND wide.cells @> point(counted.cx, counted.cy))"
+        " WHERE stays IS NOT FALSE AND small_gone >= 0 AND CASE WHEN stood IS NULL"
+        " THEN small_gone = 0 ELSE stood > small_gone END"
+        " AND NOT EXISTS (SELECT FROM pg_temp.flagstone_cells AS wide WHERE wide.is_heavy"
+        " AND wide.cells @> point(counted.cx, counted.cy))"
     )
     connection.execute(
         "UPDATE pg_temp.flagstone_cells AS c SET is_heavy = true WHERE NOT is_heavy AND NOT EXISTS (SELECT FROM"
@@ -72,7 +79,8 @@ def compete(connection: Connection[Any], target: Target, plan: BandPlan) -> None
         [(identifier(name), _kept(place)) for place, name in enumerate(key_of(target.layer))],
     )
     standing = sql.SQL(
-        "(SELECT source.* FROM pg_temp.flagstone_old AS o JOIN pg_temp.flagstone_light AS l USING (cx, cy) JOIN {relation} AS source ON {same}"
+        "(SELECT source.* FROM pg_temp.flagstone_old AS o JOIN pg_temp.flagstone_light AS l USING (cx, cy)"
+        " JOIN {relation} AS source ON {same}"
         " WHERE o.competes)"
     ).format(
         relation=target.relation,

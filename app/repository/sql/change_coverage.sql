@@ -1,6 +1,6 @@
 -- Everything that is followed, with all tables below it, and whether each of its changes is written down.
--- `fault`: they are not; `partly`: not by themselves. `shape` changes whenever a table comes or goes, is rewritten (its file
--- is another one), or its triggers change. In PostgreSQL's tgtype: row 1, before 2, insert 4, delete 8, update 16,
+-- `fault`: they are not; `partly`: not by themselves. `shape` changes whenever a table comes or goes, is renamed or rewritten (its
+-- file is another one), or its columns, with the defaults of rows that were there before, or its triggers change. In PostgreSQL's tgtype: row 1, before 2, insert 4, delete 8, update 16,
 -- truncate 32, instead 64.
 WITH RECURSIVE member AS (
     SELECT f.relation AS root, f.relation FROM flagstone.change_followed f
@@ -19,6 +19,10 @@ trigger AS (
             WHERE t.tgtype & 67 = 0 AND (t.tgenabled = 'A' OR t.tgenabled = 'O' AND r.root IS NULL)
         ) AS by_statement,
         bit_or(t.tgtype & 28) FILTER (WHERE t.tgtype & 67 = 1 AND t.tgenabled IN ('A', 'R')) AS by_row,
+        bool_and(
+            has_schema_privilege(p.proowner, n.oid, 'USAGE') AND has_table_privilege(p.proowner, 'flagstone.change', 'INSERT')
+            AND has_function_privilege(p.proowner, 'flagstone.change_told(oid, double precision[])', 'EXECUTE')
+        ) AS may_write,
         string_agg(concat(t.tgname, t.tgenabled, t.tgfoid, t.xmin, p.xmin), ' ' ORDER BY t.tgname) AS described
     FROM member m
     JOIN pg_trigger t ON t.tgrelid = m.relation AND t.tgattr = '' AND t.tgqual IS NULL
@@ -39,9 +43,11 @@ SELECT
         CASE
             WHEN c.oid IS NULL THEN f.schema_name || '.' || f.table_name || ' is gone'
             WHEN c.relkind IN ('m', 'f') AND m.relation = m.root THEN NULL
-            WHEN c.relkind = 'f' THEN n.nspname || '.' || c.relname || ' is a foreign table: others may write it'
+            WHEN c.relkind = 'f' THEN n.nspname || '.' || c.relname || ' is a foreign table: others may write it, and INSERTs that lead there fail as long as triggers are above it (flask changes uninstall)'
             WHEN c.relkind NOT IN ('r', 'p') THEN n.nspname || '.' || c.relname || ' can have no triggers'
             WHEN t.by_statement IS DISTINCT FROM 60 THEN n.nspname || '.' || c.relname || ' lacks triggers, or they are disabled'
+            WHEN NOT t.may_write THEN
+                'the triggers of ' || n.nspname || '.' || c.relname || ' may not write the log: writing the table fails (flask changes install)'
             WHEN r.root IS NOT NULL AND c.relkind = 'r' AND t.by_row IS DISTINCT FROM 28 THEN
                 n.nspname || '.' || c.relname || ' is written by a subscription and lacks triggers for that'
         END
@@ -59,11 +65,16 @@ SELECT
                 || 'of REFRESH … CONCURRENTLY flagstone.changed() alone tells'
         END
     ) AS partly,
-    md5(string_agg(concat_ws(' ', m.relation, c.relfilenode, t.described), ',' ORDER BY m.relation)) AS shape
+    md5(string_agg(concat_ws(' ', m.relation, c.relfilenode, n.nspname, c.relname, a.described, t.described), ',' ORDER BY m.relation)) AS shape
 FROM flagstone.change_followed f
 JOIN member m ON m.root = f.relation
 LEFT JOIN pg_class c ON c.oid = m.relation
 LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN LATERAL (
+    SELECT string_agg(concat_ws(' ', attnum, attname, atttypid, atttypmod, attisdropped, attmissingval), ',' ORDER BY attnum) AS described
+    FROM pg_attribute
+    WHERE attrelid = m.relation AND attnum > 0
+) AS a ON true
 LEFT JOIN trigger t ON t.root = m.root AND t.relation = m.relation
 LEFT JOIN replicated r ON r.root = m.root
 GROUP BY f.relation

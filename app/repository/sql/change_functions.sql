@@ -65,8 +65,10 @@ CREATE OR REPLACE FUNCTION flagstone.change_told(relation oid, boxes float8[]) R
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     -- How many statements of this transaction changed the table: a setting, which goes back with a savepoint as they do.
+    -- With the transaction's number before it: what a session was left with, or set by itself, means nothing.
     counter constant text := 'flagstone.changes_' || relation;
-    told constant int := coalesce(substring(current_setting(counter, true) FROM '^\d{1,8}$'), '0');
+    mine constant text := pg_current_xact_id()::text || ':';
+    told constant int := coalesce(substring(current_setting(counter, true) FROM '^' || mine || '(\d{1,8})$'), '0');
 BEGIN
     IF told < 1000 THEN
         INSERT INTO flagstone.change (relation, boxes) VALUES (relation, boxes);
@@ -76,23 +78,42 @@ BEGIN
     ELSE
         RETURN;
     END IF;
-    PERFORM set_config(counter, (told + 1)::text, true);
+    PERFORM set_config(counter, mine || (told + 1), true);
     IF random() < 0.002 THEN
         PERFORM flagstone.change_prune();
     END IF;
 END
 $$;
 COMMENT ON FUNCTION flagstone.change_told IS 'Flagstone: writes a change into the log. Called by triggers.';
+CREATE OR REPLACE FUNCTION flagstone.change_asked(relation regclass) RETURNS oid
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (
+        WITH RECURSIVE above AS (
+            SELECT relation::oid AS oid
+            UNION
+            SELECT i.inhparent FROM above a JOIN pg_inherits i ON i.inhrelid = a.oid
+        )
+        SELECT FROM above a JOIN flagstone.change_followed f ON f.relation = a.oid
+    ) THEN
+        RAISE EXCEPTION '% is not followed', relation USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Of a view name the tables that it reads; of others, run: flask changes install.';
+    END IF;
+    RETURN relation;
+END
+$$;
+COMMENT ON FUNCTION flagstone.change_asked IS 'Flagstone: refuses to tell of changes that nobody would hear of.';
 -- For what no trigger sees: a foreign table, REFRESH MATERIALIZED VIEW CONCURRENTLY. Called by jobs.
 CREATE OR REPLACE FUNCTION flagstone.changed(relation regclass, xmin float8, ymin float8, xmax float8, ymax float8, srid int DEFAULT 4326)
 RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT flagstone.change_told(relation, ARRAY[[xmin, ymin, xmax, ymax, srid]])
+    SELECT flagstone.change_told(flagstone.change_asked(relation), ARRAY[[xmin, ymin, xmax, ymax, srid]])
 $$;
 COMMENT ON FUNCTION flagstone.changed(regclass, float8, float8, float8, float8, int) IS 'Flagstone: something changed within this box.';
 CREATE OR REPLACE FUNCTION flagstone.changed(relation regclass) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT flagstone.change_told(relation, NULL)
+    SELECT flagstone.change_told(flagstone.change_asked(relation), NULL)
 $$;
 COMMENT ON FUNCTION flagstone.changed(regclass) IS 'Flagstone: anything of this relation may have changed.';
 CREATE OR REPLACE FUNCTION flagstone.change_refreshed() RETURNS event_trigger

@@ -7,6 +7,8 @@ SELECT
     pg_catalog.concat_ws(
         '.',
         (SELECT system_identifier FROM pg_catalog.pg_control_system()),
+        -- A copy of a database within a server, made to take its place, has its files' numbers and its log.
+        (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()),
         CASE WHEN pg_catalog.pg_is_in_recovery() THEN (SELECT pg_catalog.to_hex(timeline_id) FROM pg_catalog.pg_control_checkpoint())
         ELSE pg_catalog.ltrim(pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8), '0') END
     ) AS server,

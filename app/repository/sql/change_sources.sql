@@ -36,7 +36,8 @@ tree AS MATERIALIZED (
 named AS (
     SELECT t.relation, array_agg(n.part[1]::oid::int8) AS reads
     FROM tree t
-    CROSS JOIN LATERAL regexp_matches(t.tree, ':relid (\d+)', 'g') AS n (part)
+    -- From PostgreSQL 16 on a tree names each relation twice, once for the rights on it.
+    CROSS JOIN LATERAL regexp_matches(t.tree, '(?<!PERMISSIONINFO ):relid (\d+)', 'g') AS n (part)
     -- A rule names its own view too.
     WHERE n.part[1]::oid <> t.relation
     GROUP BY t.relation

@@ -6,6 +6,7 @@ SELECT
     o.table_name,
     o.geometry_column,
     o.grid,
+    o.grid_key,
     o.complete,
     o.started,
     o.refreshed,
