@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 
 _IN_DOUBT_S = 0.5
+"""How much older than a request the making of its tile may be where nobody knows of changes."""
 
 
 class Reader:
@@ -89,10 +90,10 @@ class Reader:
         def made_once() -> Entry:
             leases = self._beside.leases
             if leases is None or seconds <= 0 or version is None:
-                return self._flight.do(flight, make)
-            return self._flight.do(flight, lambda: leases.do(flight, make, lambda: self._kept(text, seconds, version)))
+                return self._flight.do(flight, make, subject=text)
+            return self._flight.do(flight, lambda: leases.do(flight, make, lambda: self._kept(text, seconds, version)), subject=text)
 
-        return self._stale.instead(flight, lambda: self._old(text, seconds, parts, tile, version), made_once)
+        return self._stale.instead(text, lambda: self._old(text, seconds, parts, tile, version), made_once)
 
     def is_sure(self, source: Source, tile: Tile) -> bool:
         """Whether the tile can be kept now: nobody may have missed a change of what it is made of."""
@@ -183,7 +184,7 @@ class Reader:
             # A part that ends early fails for itself alone: others would have had all the time.
             return self._made(text, part, tile, until, version)
         flight = f"{text} {self._flight_word(version)}"
-        return self._flight.do(flight, lambda: self._made(text, part, tile, until, version), until)
+        return self._flight.do(flight, lambda: self._made(text, part, tile, until, version), until, text)
 
     def _flight_word(self, version: str | None) -> str:
         """Who may share what is being made. In doubt only those who come at nearly the same time: nobody knows what changed

@@ -214,3 +214,16 @@ def test_a_tile_that_took_too_long_is_left_alone_for_a_moment() -> None:
     assert flight.do("b", lambda: "tile") == "tile"
     time.sleep(2.1)
     assert flight.do("a", lambda: "tile") == "tile"
+
+
+def test_what_took_too_long_is_left_alone_under_other_keys_of_its_subject_too() -> None:
+    flight = SingleFlight(max_waiting=1, timeout_s=10)
+
+    def slow() -> str:
+        raise TileTimeout("too long")
+
+    with pytest.raises(TileTimeout):
+        flight.do("tile ? 1", slow, subject="tile")
+    with pytest.raises(Unavailable):
+        flight.do("tile ? 2", lambda: "made", subject="tile")
+    assert flight.do("other ? 2", lambda: "made", subject="other") == "made"

@@ -185,7 +185,7 @@ def test_a_foreign_table_below_is_refused_since_its_writers_would_fail(
     there.execute("ALTER TABLE whole DETACH PARTITION far")
     install(database, "whole")
     there.execute("ALTER TABLE whole ATTACH PARTITION far FOR VALUES FROM (20) TO (30)")
-    assert fault(there, "whole") == "public.far is a foreign table: others may write it"
+    assert (fault(there, "whole") or "").startswith("public.far is a foreign table: others may write it, and INSERTs")
 
 
 def test_views_can_have_no_triggers(there: Connection, database: str) -> None:

@@ -262,13 +262,13 @@ def test_anything_that_is_told_is_survived(there: Connection, database: str) -> 
     with following(database) as reader:
         for told in (
             "'town', 'NaN', 0, 1, 1", "'town', '-Infinity', 0, 'Infinity', 1", "'town', NULL, 0, 1, 1", "'town', 0, 0, 1, 1, NULL",
-            "'town', 0, 0, 1, 1, 123456", "'town', 1e300, 0, 1, 1, 3857", "'town', 5, 5, 1, 1, 2056", "'pg_class'", "'town', 0, 0, 1, 1, -1",
+            "'town', 0, 0, 1, 1, 123456", "'town', 1e300, 0, 1, 1, 3857", "'town', 5, 5, 1, 1, 2056", "'town', 0, 0, 1, 1, -1",
         ):  # fmt: skip
             before = reader.version(town)
             there.execute(f"SELECT flagstone.changed({told})".encode())
             after = reader.version(town)
             assert after is not None
-            assert (after != before) == ("pg_class" not in told), told
+            assert after != before, told
         there.execute(
             "INSERT INTO flagstone.change (relation, boxes) VALUES (%s, '{1,2,3}'), (%s, '{{1,2}}')",
             [town, town],

@@ -46,6 +46,8 @@ def wait_until_told(server: EventServer, dsn: str) -> None:
         rename(dsn, "first")
         while stream.until("change").data["boxes"] is None:
             rename(dsn, "first")  # the first reading: nobody knows what was before it
+        # More than one of these may have been told by itself: the test's own comes after all of them.
+        time.sleep(1.5)
 
 
 def holds(ranges: list[list[int]], z: int, x: int, y: int) -> bool:
@@ -179,9 +181,12 @@ def test_who_listens_hears_that_the_line_is_alive(cities: str, serve_events: Sta
     server = serve_events(cities, FLAGSTONE_EVENTS_HEARTBEAT_S=1)
     wait_until_told(server, cities)
     with Stream(server.url, CITIES) as stream:
-        time.sleep(5)
-        rename(cities, "Chur")
-        stream.until("change")
+        for _ in range(5):
+            time.sleep(3)
+            rename(cities, "Chur")
+            stream.until("change")
+            if stream.beats >= 2:
+                break
         assert stream.beats >= 2
 
 

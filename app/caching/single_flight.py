@@ -52,20 +52,22 @@ class SingleFlight:
         self._waiting = 0
         self._lock = threading.Lock()
 
-    def do(self, key: str, make: Callable[[], T], until: float | None = None) -> T:
+    def do(self, key: str, make: Callable[[], T], until: float | None = None, subject: str | None = None) -> T:
         """What `make` returns or raises; of equal keys at the same time only the first one's is called.
 
-        Who waits for another's waits no longer than `until` (of time.monotonic).
+        Who waits for another's waits no longer than `until` (of time.monotonic). Several keys may be of one `subject`: what took
+        too long under one of them is not tried again under another.
         """
+        subject = key if subject is None else subject
         with self._lock:
             flight = self._flights.get(key)
             leads = flight is None
             if flight is None:
-                if self._has_failed(key):
+                if self._has_failed(subject):
                     raise Unavailable("This tile has just taken too long for another request.")
                 flight = self._flights[key] = _Flight()
         if leads:
-            return self._lead(key, flight, make)
+            return self._lead(key, subject, flight, make)
         self._wait(flight, until)
         if flight.error is not None:
             # One exception raised in many threads would gather all their tracebacks.
@@ -74,13 +76,13 @@ class SingleFlight:
         value: T = flight.value
         return value
 
-    def _lead(self, key: str, flight: _Flight, make: Callable[[], T]) -> T:
+    def _lead(self, key: str, subject: str, flight: _Flight, make: Callable[[], T]) -> T:
         try:
             flight.value = value = make()
         except Exception as error:
             flight.error = error
             if isinstance(error, TileTimeout):
-                self._remember(key)
+                self._remember(subject)
             raise
         except BaseException:
             # The process or the thread is told to end; that order is not for those who wait.

@@ -62,7 +62,7 @@ class Watch:
         self._layers: dict[str, Layer] = {}
         # Tiles are not made here: one connection reads the log, beside those that read the catalog.
         self._pool = Pool(settings.model_copy(update={"pool_size": 1, "pool_min_size": 1}))
-        self._log = _Log(self._pool)
+        self._log = _Log(self._pool, settings.default_srid)
         self._follower = Follower(
             self._log,
             Positions(),
@@ -153,8 +153,8 @@ class Watch:
 class _Log(ChangeLog):
     """Remembers whose boxes are written down, by table."""
 
-    def __init__(self, pool: Pool) -> None:
-        super().__init__(pool)
+    def __init__(self, pool: Pool, default_srid: int | None) -> None:
+        super().__init__(pool, default_srid)
         self.geometry_columns: dict[int, list[str]] = {}
 
     def coverage(self) -> list[Followed]:
