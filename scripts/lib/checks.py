@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
 
 _LINTERS = (("ruff", "ruff", "check", "."), ("mypy", "mypy"))
 _WHOLE_SUITE = ("--cov=app", "--cov-report=term:skip-covered")
-_SIDE_BY_SIDE = ("--numprocesses=4", "--dist=loadfile", "--no-loadscope-reorder")
+_SIDE_BY_SIDE = ("--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder")
 """Each process starts a PostgreSQL of its own; on one server that is given, the roles of two would meet. Much of the time
 is waiting, so that three keep two cores busy."""
 
