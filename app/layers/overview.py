@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .grid import Grid
     from .relation import RelationLayer
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the same rows give other bands: those of an older version are not served any more."""
 
 CELL_PIXELS = 4
