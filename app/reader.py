@@ -105,11 +105,9 @@ class Reader:
         versions, purges = self._beside.versions, self._beside.purges
         if versions is None or not source.is_followed:
             return None
-        follows = [part.layer.follows for part in source.parts if part.layer.follows is not None]
-        tables = sorted({table for each in follows for table in each.places | each.everywhere})
 
         def current() -> str | None:
-            found = versions.current([Asked(table, None) for table in tables])
+            found = versions.current(_all_rows(source.parts))
             if found is None:
                 return None
             purged = "" if purges is None else "".join([purges.word_of(part.layer.id) for part in source.parts])
@@ -195,7 +193,7 @@ class Reader:
         # Before the query runs, as the version.
         made_at = self._clock()
         with self._slots.slot(part.layer.id), TILE_QUERY_SECONDS.time():
-            found = self._tiles.read(part, tile, self._postgis(), until, self._stamp(part))
+            found = self._tiles.read(part, tile, self._postgis(), until, partial(self._stamp, part))
         entry = Entry.of(
             found.raw, how=found.how, made_at=made_at, version=version or "", media_type=found.media_type, tag=found.tag
         )
@@ -208,8 +206,7 @@ class Reader:
         versions, follows = self._beside.versions, part.layer.follows
         if versions is None or follows is None:
             return ""
-        asked = [Asked(table, None) for table in sorted(follows.places | follows.everywhere)]
-        return self._cache.version(lambda: versions.current(asked))
+        return self._cache.version(lambda: versions.current(_all_rows([part])))
 
     def _put(self, text: str, entry: Entry, seconds: int) -> None:
         self._cache.put(text, entry, seconds + self._stale.seconds if seconds > 0 else 0)
@@ -257,6 +254,12 @@ class Reader:
         log.warning("tile %d/%d/%d goes without layer %s: %s", *tile, part.layer.id, error)
         if isinstance(error, LayerChanged):
             self._layer_changed()
+
+
+def _all_rows(parts: Sequence[LayerRequest]) -> list[Asked]:
+    """All of every table that these layers are made of."""
+    follows = [part.layer.follows for part in parts if part.layer.follows is not None]
+    return [Asked(table, None) for table in sorted({table for each in follows for table in each.places | each.everywhere})]
 
 
 def _is_of_the_part(error: Exception) -> bool:

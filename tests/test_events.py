@@ -181,12 +181,9 @@ def test_who_listens_hears_that_the_line_is_alive(cities: str, serve_events: Sta
     server = serve_events(cities, FLAGSTONE_EVENTS_HEARTBEAT_S=1)
     wait_until_told(server, cities)
     with Stream(server.url, CITIES) as stream:
-        for _ in range(5):
-            time.sleep(3)
-            rename(cities, "Chur")
-            stream.until("change")
-            if stream.beats >= 2:
-                break
+        time.sleep(5)
+        rename(cities, "Chur")
+        stream.until("change")
         assert stream.beats >= 2
 
 

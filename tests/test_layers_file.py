@@ -359,3 +359,12 @@ def test_rights_stay_what_the_database_says(roads: str, file: WriteFile, login: 
     found = features(app, "/tiles/roads/0/0/0?limit=1")
     # The decoder says 0 where there is no id; the column of the file would give 1.
     assert [(feature["id"], feature["properties"]) for feature in found] == [(0, {"name": "road 1"})]
+
+
+def test_a_rank_without_an_order_is_told_and_left_out(database: str, file: WriteFile, make_app: MakeApp) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE TABLE public.j (id int PRIMARY KEY, data json, geom public.geometry(Point, 4326))")
+        connection.execute("INSERT INTO public.j SELECT n, '{}', public.ST_SetSRID(public.ST_MakePoint(n, 1), 4326) FROM generate_series(1, 9) AS n")
+    app = make_app(database, FLAGSTONE_LAYERS_FILE=file('[layers."public.j"]\nrank = ["data", "-id"]'))
+    assert [feature["id"] for feature in decoded(get(app, "/tiles/public.j/0/0/0?limit=2"))["public.j"]["features"]] == [9, 8]
+    assert any("'data' is json, which has no order" in notice for notice in app.extensions["flagstone"].catalog.catalog().notices)

@@ -198,3 +198,12 @@ def test_filters_and_merging_survive_the_printed_layers_file(
         make_app(layers, FLAGSTONE_LAYERS_FILE=str(file)).test_cli_runner().invoke(args=["config", "check"])
     )
     assert checked.exit_code == 0, checked.output
+
+
+def test_the_same_filter_in_other_words_is_one_overview(layers: str, make_app: MakeApp, tmp_path: Path) -> None:
+    file = tmp_path / "layers.toml"
+    file.write_text('[layers."public.plain"]\noverview = { filters = ["id > 400", "(id > 400)"] }\n')
+    app = make_app(layers, FLAGSTONE_LAYERS_FILE=str(file), **FEW)
+    said(app, "build", "public.plain", "--jobs", "3")
+    found = asked(app, "status", "public.plain")
+    assert [each["state"] for each in found] == ["served", "served"]

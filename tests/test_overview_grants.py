@@ -16,7 +16,7 @@ from tests.catalogs import catalog_of
 from tests.conftest import Login, MakeApp
 from tests.overview_builds import overview
 from tests.overview_readers import attributes_of, backend_of, entry_as, run
-from tests.test_overview_cli import FEW, said
+from tests.test_overview_cli import FEW, asked, said
 from tests.tile_decoding import attributes, get
 
 WORLD = Tile(0, 0, 0)
@@ -175,7 +175,8 @@ def test_who_may_read_some_columns_gets_these_alone(
     entry = entry_as(make_app(web), "public.towns", None, WORLD, **asked)
     assert entry.how == expected
     allowed = set(granted.split(", ")) | {"feature_count"}
-    assert all(each.keys() <= allowed for each in attributes_of(entry))
+    found = attributes_of(entry)
+    assert found and all(each.keys() <= allowed for each in found)
     assert direct(towns, number, WEB, "secret") == "denied"
     assert faults(web) == []
     if expected == How.OVERVIEW and not asked:
@@ -333,3 +334,22 @@ def test_a_band_tells_nobody_of_a_column_that_they_may_not_read(
     else:
         with pytest.raises((AccessDenied, BadParameter)):
             entry_as(app, "public.towns", ANNA, WORLD, **parameters)
+
+
+def test_a_band_is_weighed_as_for_who_may_read_every_column(towns: str, login: Login, make_app: MakeApp) -> None:
+    """By those who may not see the texts its tiles are light; the budget is that of who may."""
+    run(
+        towns,
+        "UPDATE public.towns SET geom = ST_SetSRID(ST_MakePoint(id % 10 * 30 - 140, id / 10 * 12 - 60), 4326),"
+        " secret = (SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 40 + id * 0))",
+    )
+    # Anna is the first of the roles by name; Zoe sees everything.
+    web = login(towns, WEB, attributes="NOINHERIT")
+    for role, columns in ((ANNA, "(id, geom)"), ("flagstone_zoe", "")):
+        login(towns, role, f"GRANT SELECT {columns} ON public.towns TO {role}", f"GRANT {role} TO {WEB}")
+    app = make_app(web, **FEW, FLAGSTONE_ADMIN_DATABASE_URL=towns, FLAGSTONE_TILE_BUDGET_KB=20)
+    said(app, "build", "public.towns")
+    tables = [each["measured"] for each in asked(app, "status", "public.towns")[0]["tables"]]
+    bands = [each for each in tables if "features" in each]
+    # A text of 1,280 hexadecimal digits cannot weigh less.
+    assert bands and all(each["bytes"] > 300 * each["features"] for each in bands)

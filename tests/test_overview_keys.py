@@ -120,3 +120,9 @@ def test_a_key_whose_type_postgresql_itself_cannot_compare_makes_no_overview(dat
     )  # fmt: skip
     with pytest.raises(ConfigurationError, match=r"public\.trees.*path.*ltree"):
         overview(database, "public.trees", range(2), pieces=True)
+
+
+def test_a_column_that_is_called_like_one_of_overviews_own_is_refused(database: str) -> None:
+    run(database, *LAKES, "ALTER TABLE public.lakes ADD PRIMARY KEY (id)", 'ALTER TABLE public.lakes ADD "flagstone~geom" text')
+    with pytest.raises(ConfigurationError, match="flagstone~geom"):
+        overview(database, "public.lakes", range(2))

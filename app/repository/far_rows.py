@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 from psycopg import sql
@@ -33,6 +34,14 @@ _SLOW_S = 0.1
 """What takes longer is not asked after each change."""
 _MOST_REMEMBERED = 20_000
 
+Stamp = Callable[[], str | None]
+"""Gives a word for all rows of a layer, another one after each change; "" where nothing tells of changes, None in doubt."""
+
+
+def unstamped() -> str:
+    """Of a layer whose changes nothing tells."""
+    return ""
+
 
 class _Answer(NamedTuple):
     reaches: bool
@@ -47,21 +56,22 @@ class FarRows:
         self._answers: dict[tuple[str, str, Identity, str], _Answer] = {}
         self._slow: set[tuple[str, str]] = set()
 
-    def of(self, layer: RowLayer, identity: Identity, postgis: PostGIS, until: float, stamp: str | None = "") -> bool:
+    def of(self, layer: RowLayer, identity: Identity, postgis: PostGIS, until: float, stamp: Stamp = unstamped) -> bool:
         """Whether the layer has a row, for this identity, that reaches beyond the edge of its world.
 
         Where the answer takes long, or there is nothing to ask, it is yes: tiles are right then, if slower. A tile that is
-        kept until the layer changes needs the answer of now: `stamp` is another one after each change, None in doubt.
+        kept until the layer changes needs the answer of now.
         """
         whole = world(layer.geometry.crs)
         if whole is None or layer.geometry.is_geography or isinstance(layer, BandLayer):
             return False
         if not isinstance(layer, RelationLayer):
             return True
-        if stamp != "" and (layer.id, layer.digest) in self._slow:
+        word = stamp()
+        if word != "" and (layer.id, layer.digest) in self._slow:
             return True
-        key = (layer.id, layer.digest, identity, stamp or "")
-        known = self._answers.get(key) if stamp is not None else None
+        key = (layer.id, layer.digest, identity, word or "")
+        known = self._answers.get(key) if word is not None else None
         now = time.monotonic()
         if known is not None and now < known.good_until:
             return known.reaches
@@ -77,7 +87,7 @@ class FarRows:
             if len(self._slow) >= _MOST_REMEMBERED:
                 self._slow.clear()
             self._slow.add((layer.id, layer.digest))
-        if stamp is None:
+        if word is None:
             return reaches
         self._answers[key] = _Answer(reaches, now + min(max(_GOOD_FOR_S, cost * _TIMES_ITS_COST), _AFTER_TIMEOUT_S))
         return reaches

@@ -14,6 +14,7 @@ from ..layers.layer_entry import Entry
 from ..layers.names import nearest
 from ..layers.options import NO_OPTIONS, OverviewFilter
 from ..layers.order import SortKey
+from ..layers.values import is_sortable
 
 _AS_THEY_ARE = ("minzoom", "maxzoom", "buffer", "limit", "mvt_name", "ttl_s", "numeric_as", "json_as")
 _INTEGERS = ("int2", "int4", "int8")
@@ -83,6 +84,8 @@ class Narrowing:
                 column = _column(layer, name[1:]) if name[:1] in "+-" else None
             if column is None:
                 self._no_column(layer, "rank", name.lstrip("+-"), who)
+            elif not is_sortable(column):
+                self.notices.append(f"{who} rank: {name!r} is {column.type}, which has no order; it is not used")
             else:
                 yield SortKey(column, descending)
 
@@ -124,11 +127,17 @@ class Narrowing:
 
     def _filters(self, layer: RowLayer, texts: tuple[str, ...], where: str) -> Iterator[OverviewFilter]:
         """Conditions that a request may ask for; one that cannot be understood hides nothing, and is left out."""
-        for place, text in enumerate(dict.fromkeys(texts)):
+        known: set[str] = set()
+        for place, text in enumerate(texts):
             try:
-                yield OverviewFilter(text, parse_for(layer, text, None))
+                condition = parse_for(layer, text, None)
             except FilterError as error:
                 self.notices.append(f"{where}[{place}]: {error}")
+                continue
+            # The same in other words would be the same overview.
+            if repr(condition) not in known:
+                known.add(repr(condition))
+                yield OverviewFilter(text, condition)
 
     def _columns(self, layer: RowLayer, names: tuple[str, ...], who: str) -> tuple[Column, ...]:
         for name in names:

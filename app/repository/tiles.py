@@ -24,7 +24,7 @@ from ..layers.vector_tile import is_vector_tile
 from . import filter_faults
 from .bounded_tiles import Attempt, LimitedZooms, within_bounds
 from .connection import NoAnswer
-from .far_rows import FarRows
+from .far_rows import FarRows, Stamp, unstamped
 from .function_faults import explained, of_unknown_system
 from .grid_systems import GridSystems
 from .numbered import execute
@@ -75,13 +75,13 @@ class Tiles:
         self._statistics.close()
 
     def read(
-        self, request: LayerRequest, tile: Tile, postgis: PostGIS, until: float | None = None, stamp: str | None = ""
+        self, request: LayerRequest, tile: Tile, postgis: PostGIS, until: float | None = None, stamp: Stamp = unstamped
     ) -> LayerTile:
         """Encode one layer of a tile, until then (of time.monotonic) or within the time that one tile has.
 
         Raises LayerChanged, AccessDenied, TileTimeout, QueryFailed, PoolExhausted or DatabaseDown. Where the connection
-        breaks (the database was restarted), the query is run once more, within the same time. `stamp` is a word that another
-        one takes the place of with each change of the layer's rows; "" where nothing tells of changes, None in doubt.
+        breaks (the database was restarted), the query is run once more, within the same time. `stamp` gives a word for the layer's
+        rows (`far_rows.Stamp`).
         """
         until = until or time.monotonic() + self._pool.tile_limit_s
         if isinstance(request.layer, RowLayer):
@@ -90,7 +90,7 @@ class Tiles:
         row = self._asked(request, question, until)
         return LayerTile(b"") if row is None else self._of_code(request.layer, row)
 
-    def _of_rows(self, request: LayerRequest, tile: Tile, postgis: PostGIS, until: float, stamp: str | None) -> LayerTile:
+    def _of_rows(self, request: LayerRequest, tile: Tile, postgis: PostGIS, until: float, stamp: Stamp) -> LayerTile:
         rows = self.rows(request, tile, postgis, until, stamp)
         known = (rows.layer.digest, request.identity, request.grid.key, request.filter, request.limit, tile.z)
 
@@ -118,7 +118,7 @@ class Tiles:
         how = How.OVERVIEW if bounded.how is How.FULL and isinstance(rows.layer, BandLayer) else bounded.how
         return LayerTile(bounded.raw, how, attempts=bounded.attempts)
 
-    def rows(self, request: LayerRequest, tile: Tile, postgis: PostGIS, until: float, stamp: str | None = "") -> TileRows:
+    def rows(self, request: LayerRequest, tile: Tile, postgis: PostGIS, until: float, stamp: Stamp = unstamped) -> TileRows:
         """Where the rows of a tile are looked for."""
         return tile_rows(
             request, tile, postgis, self._systems.srid(request.grid, postgis),

@@ -8,7 +8,7 @@ from psycopg import Connection, sql
 from psycopg.errors import AmbiguousFunction, UndefinedFunction
 
 from ...errors import ConfigurationError, OverviewError
-from ...layers.overview import key_of
+from ...layers.overview import key_of, stored_columns
 from ...layers.relation import RelationLayer
 from ..identifier import identifier
 from ..pool import Pool
@@ -19,8 +19,14 @@ _TYPES = (
 )
 
 
+_OURS = "flagstone~"
+
+
 def refuse(pool: Pool, layer: RelationLayer) -> None:
-    """ConfigurationError for a layer without a key, or with one whose values PostgreSQL's own `=` cannot compare."""
+    """ConfigurationError for a layer with names of ours, without a key, or with one whose values PostgreSQL's own `=` cannot compare."""
+    ours = sorted(name for name in stored_columns(layer) if name.startswith(_OURS))
+    if ours:
+        raise ConfigurationError(f"Layer {layer.id} has a column {ours[0]}: names that begin so are what overviews call their own.")
     key = key_of(layer)
     if not key:
         raise ConfigurationError(

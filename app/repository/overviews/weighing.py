@@ -11,6 +11,7 @@ from psycopg import Connection, sql
 from ...layers.identity import Identity
 from ...layers.member import Member
 from ...layers.overview import Band, Overview, definition, has_row_security
+from ...layers.relation import RelationLayer
 from ...layers.request import LayerRequest, layer_requests
 from ...layers.tile import Tile
 from ...settings import Settings
@@ -33,11 +34,20 @@ class Weight:
 
 
 def request_of(target: Target, settings: Settings) -> LayerRequest:
-    """What a map asks that asks for no more than the layer, as somebody who may read it."""
-    layer = target.layer
-    role = None if layer.login in layer.readers else next(iter(sorted(layer.readers)), None)
+    """What a map asks that asks for no more than the layer, as somebody who may read all of it: that tile is the heaviest."""
+    role, layer = _reader(target.layer), _read_by_all(target.layer)
     [request] = layer_requests([Member(layer.id, layer)], target.grid, {}, settings, Identity(role=role))
     return request
+
+
+def _reader(layer: RelationLayer) -> str | None:
+    """Somebody who may read the layer; None is the login itself."""
+    return None if layer.login in layer.readers else next(iter(sorted(layer.readers)), None)
+
+
+def _read_by_all(layer: RelationLayer) -> RelationLayer:
+    """The layer as if that one might read all of its columns."""
+    return replace(layer, readers={**layer.readers, _reader(layer) or layer.login: None})
 
 
 def heaviest(connection: Connection[Any], target: Target, band: Band, settings: Settings, zoom: int) -> Weight | None:
@@ -50,7 +60,7 @@ def heaviest(connection: Connection[Any], target: Target, band: Band, settings: 
         0, target.grid.id, target.grid.key, definition(target.layer, target.grid.key), "weighed", {band.plan.zoom: band},
         readers={request.identity.role or target.layer.login: None},
     )  # fmt: skip
-    request = replace(request, layer=replace(target.layer, overviews=(overview,)))
+    request = replace(request, layer=replace(_read_by_all(target.layer), overviews=(overview,)))
     # The budget is that of whoever asks for everything: `limit` above the most is the most.
     questions = Questions(keeps_prepared=False, most_bytes=settings.max_tile_bytes)
     found: list[Weight] = []
