@@ -158,6 +158,14 @@ def test_stands_are_believed_for_as_long_as_was_said(make: Make) -> None:
         time.sleep(0.01)
 
 
+def test_what_was_read_too_long_ago_is_not_believed_for_a_moment(make: Make) -> None:
+    versions = make()
+    versions.apply({1: News(None)}, "a@5:5:")
+    for seconds in (0, -3):
+        versions.confirm(seconds)
+        assert versions.current([Asked(1, (HERE,))]) is None
+
+
 def test_more_regions_than_are_kept_begin_a_new_epoch(make: Make) -> None:
     versions = followed(make)
     before = versions.current([Asked(1, (THERE,))])
@@ -283,6 +291,25 @@ def test_an_answer_that_came_too_late_is_nobodys(redis_server: RedisServer) -> N
     finally:
         os.kill(redis_server._process.pid, signal.SIGCONT)
     assert line.ask(("GET", "b")) == [None]
+
+
+def test_a_redis_that_hung_does_not_believe_what_it_was_told_before(redis_server: RedisServer) -> None:
+    """It does what still lies in its socket as soon as it goes on; whoever sent that has given up long ago."""
+    client = redis.Redis.from_url(redis_server.url, socket_timeout=0.2, retry=Retry(NoBackoff(), 0))
+    versions = RedisVersions(client, "p", lambda: "d")
+    versions.apply({1: News(None)}, "a@5:5:")
+    assert versions.confirm(0.5)
+    assert versions.current([Asked(1, None)]) is not None
+    os.kill(redis_server._process.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(redis.TimeoutError):
+            versions.confirm(0.5)
+        time.sleep(0.6)
+    finally:
+        os.kill(redis_server._process.pid, signal.SIGCONT)
+    assert versions.current([Asked(1, None)]) is None
+    versions.positions([1])
+    assert versions.confirm(60) and versions.current([Asked(1, None)]) is not None
 
 
 def test_garbage_in_place_of_a_stand_is_replaced(shared: tuple[RedisVersions, redis.Redis]) -> None:

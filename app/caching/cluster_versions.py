@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .cluster_line import ClusterLine
 from .redis_line import Command
-from .redis_versions import CONFIRM, FORMAT, MARK_KEPT_MS, NO_MARK, RedisVersions, said, version_of
+from .redis_versions import CONFIRM, FORMAT, MARK_KEPT_MS, NO_MARK, Clock, RedisVersions, said, version_of
 from .versions import Asked, News
 
 if TYPE_CHECKING:
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
 _POSITION = """
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
-if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then return {} end
-return redis.call('HMGET', KEYS[1], 'e', 'p')
+local now = redis.call('TIME')
+if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then return {now, {}} end
+return {now, redis.call('HMGET', KEYS[1], 'e', 'p')}
 """
 """The mark first: what comes back as it was before this does not have it. In one step: a slot may be on its way elsewhere."""
+_TIME = "return redis.call('TIME')"
 _LEFT = 0.75
 """While more than this part of the time is left for which a table is believed, it is not said again."""
 
@@ -36,6 +38,7 @@ class ClusterVersions(RedisVersions):
         super().__init__(client, prefix, database)
         self._marks: dict[int, str] = {}
         self._sure_until: dict[int, float] = {}
+        self._clocks: dict[int, Clock] = {}
 
     def _line_of(self, client: Any) -> ClusterLine:
         return ClusterLine(client)
@@ -57,8 +60,9 @@ class ClusterVersions(RedisVersions):
             table: ("EVAL", _POSITION, 2, self._key(table), self._marked_of(table), mark, MARK_KEPT_MS)
             for table, mark in self._marks.items()
         })  # fmt: skip
+        self._clocks = {table: Clock.of(shown) for table, (shown, _) in found.items()}
         return {
-            table: fields[1].decode("ascii", "replace") for table, fields in found.items() if fields and None not in fields
+            table: fields[1].decode("ascii", "replace") for table, (_, fields) in found.items() if fields and None not in fields
         }
 
     def apply(self, news: Mapping[int, News], position: str) -> None:
@@ -73,19 +77,28 @@ class ClusterVersions(RedisVersions):
     def confirm(self, seconds: float) -> bool:
         """False where the last mark of a table is gone: with it may be its stand."""
         until = time.monotonic() + seconds
-        life = max(1, int(seconds * 1000))
         marks: dict[int, str] = {}
         questions: dict[int, Command] = {}
         for table, expected in self._marks.items():
             if expected == NO_MARK or not until - seconds * (1 - _LEFT) <= self._sure_until.get(table, 0.0) <= until:
                 mark = marks[table] = secrets.token_urlsafe(9)
                 keys = (self._seen_of(table), self._marked_of(table))
-                questions[table] = ("EVAL", CONFIRM, 2, *keys, expected, mark, MARK_KEPT_MS, life)
+                told = self._clock_of(table).until(until - time.monotonic())
+                questions[table] = ("EVAL", CONFIRM, 2, *keys, expected, mark, MARK_KEPT_MS, *told)
         self._marks |= dict.fromkeys(marks, NO_MARK)
         for table, answer in self._asked(questions).items():
-            if answer == 1:
+            done, *shown = answer
+            if shown:
+                self._clocks[table] = Clock.of(shown)
+            if done == 1:
                 self._marks[table], self._sure_until[table] = marks[table], until
         return NO_MARK not in self._marks.values()
+
+    def _clock_of(self, table: int) -> Clock:
+        """That of the node where a table is; the node is asked where nothing was heard of it so far."""
+        if table not in self._clocks:
+            self._clocks[table] = Clock.of(self._asked({table: ("EVAL", _TIME, 1, self._key(table))})[table])
+        return self._clocks[table]
 
     def _asked(self, questions: Mapping[int, Command]) -> dict[int, Any]:
         """The answer for each table; raises the first refusal."""
@@ -98,6 +111,7 @@ class ClusterVersions(RedisVersions):
     def forget(self, tables: Collection[int]) -> None:
         for table in tables:
             self._marks.pop(table, None)
+            self._clocks.pop(table, None)
             self._client.delete(self._key(table))
 
     def _of(self, table: int) -> str:

@@ -10,9 +10,10 @@ reads the log leaves a mark with all that it writes, in the same step, and write
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .redis_line import Command, RedisLine
 from .versions import MOST_STAMPS, Asked, Found, News, stamp
@@ -56,12 +57,33 @@ CONFIRM = """
 local first = ARGV[1] == '' and redis.call('EXISTS', KEYS[1]) == 0
 if ARGV[1] ~= '' and redis.call('GET', KEYS[2]) ~= ARGV[1] then
     redis.call('DEL', KEYS[1])
-    return 0
+    return {0}
 end
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
-redis.call('SET', KEYS[1], '1', 'PX', ARGV[4])
-return first and 0 or 1
+local now = redis.call('TIME')
+local left = math.min(tonumber(ARGV[5]), tonumber(ARGV[4]) - (now[1] * 1000 + math.floor(now[2] / 1000)))
+if left > 0 then redis.call('SET', KEYS[1], '1', 'PX', left) end
+return {first and 0 or 1, now[1], now[2]}
 """
+"""Until a time by this server's own clock: one that hung, and then does what it was told a while ago, is not believed.
+The clock may be set back meanwhile: never for longer than was meant."""
+
+
+class Clock(NamedTuple):
+    """What a server's clock showed, in milliseconds, and when that was heard by the clock of this process."""
+
+    shown_ms: int
+    heard: float
+
+    @classmethod
+    def of(cls, shown: Sequence[Any]) -> Clock:
+        """From the seconds and microseconds of its TIME."""
+        return cls(int(shown[0]) * 1000 + int(shown[1]) // 1000, time.monotonic())
+
+    def until(self, seconds: float) -> tuple[int, int]:
+        """So many seconds from now by that clock, or a little less; and how long that is, in milliseconds."""
+        life = int(seconds * 1000)
+        return self.shown_ms + int((time.monotonic() - self.heard) * 1000) + life, life
 
 
 class Line(Protocol):
@@ -84,6 +106,7 @@ class RedisVersions:
         self._line = self._line_of(client)
         self._reader = secrets.token_urlsafe(9)
         self._mark = ""
+        self._clock: Clock | None = None
         self._apply = client.register_script(APPLY)
         self._confirm = client.register_script(CONFIRM)
 
@@ -146,18 +169,23 @@ class RedisVersions:
 
     def confirm(self, seconds: float) -> bool:
         """False where the last mark is gone: with it may be the stands."""
-        return self._marked_by(self._confirm, [self._seen, self._marked], max(1, int(seconds * 1000)))
-
-    def _marked_by(self, script: Any, keys: list[str], *told: str | int) -> bool:
-        mark = secrets.token_urlsafe(9)
-        expected, self._mark = (
-            self._mark,
-            NO_MARK,
-        )  # whatever comes in between, it is not known what was done
-        done = script(keys, [expected, mark, MARK_KEPT_MS, *told])
-        if expected == "" or done == 1:
-            self._mark = mark
+        meant_until = time.monotonic() + seconds
+        clock = self._clock or Clock.of(self._client.time())
+        # Whatever raises: the next time another server may answer.
+        self._clock = None
+        told = clock.until(meant_until - time.monotonic())
+        done, *shown = self._marked_by(self._confirm, [self._seen, self._marked], *told)
+        self._clock = Clock.of(shown) if shown else None
         return bool(done)
+
+    def _marked_by(self, script: Any, keys: list[str], *told: str | int) -> Any:
+        mark = secrets.token_urlsafe(9)
+        # Whatever comes in between, it is not known what was done.
+        expected, self._mark = self._mark, NO_MARK
+        answer = script(keys, [expected, mark, MARK_KEPT_MS, *told])
+        if expected == "" or (answer[0] if isinstance(answer, list) else answer) == 1:
+            self._mark = mark
+        return answer
 
     def forget(self, tables: Collection[int]) -> None:
         if tables:
