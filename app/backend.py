@@ -10,12 +10,13 @@ from contextlib import AbstractContextManager, nullcontext
 from .caching.beside import NOTHING, Beside
 from .caching.crew import Crew
 from .caching.host_lock import HostLock
+from .caching.redis_versions import form_of
 from .caching.single_flight import SingleFlight
 from .caching.slots import Slots
 from .caching.store import ByteStore
 from .caching.tile_cache import TileCache
 from .errors import ConfigurationError
-from .follower import Follower
+from .following.follower import Follower
 from .layers.cql2.from_text import prepare
 from .layers.grid_files import read_directory
 from .layers.grids import BUILT_IN, Grids
@@ -131,7 +132,7 @@ class Backend:
         if not self.pool.database:
             # It is known after the first connection. Two databases are two logs.
             self.pool.ping()
-        return HostLock(f"{settings.redis_text} {settings.cache_key_prefix} {self.pool.database}").held()
+        return HostLock(f"{settings.redis_text} {settings.cache_key_prefix} {form_of(settings)} {self.pool.database}").held()
 
     def source(self, parts: tuple[LayerRequest, ...], version: str | None = None) -> Source:
         """What these parts give, tile by tile; `version` is what the address says."""

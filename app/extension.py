@@ -37,7 +37,7 @@ from .caching.leases import Leases
 from .caching.memory_versions import MemoryVersions
 from .caching.purges import Purges
 from .caching.redis_client import redis_client
-from .caching.redis_versions import RedisVersions
+from .caching.redis_versions import RedisVersions, form_of
 from .errors import ConfigurationError
 from .layers.sql_layer import SqlLayer
 from .repository.pool import HostPool, Pool
@@ -139,7 +139,7 @@ class Flagstone:
             return Beside()
         client, prefix = redis_client(settings), settings.cache_key_prefix
         kind = ClusterVersions if settings.cache_type == "RedisClusterCache" else RedisVersions
-        versions = kind(client, prefix, lambda: pool.database)
+        versions = kind(client, prefix, lambda: pool.database, form_of(settings))
         return Beside(
             versions,
             Leases(client, prefix, wait_s=settings.longest_tile_s),

@@ -10,7 +10,7 @@ import psycopg
 
 from app.caching.memory_versions import MemoryVersions
 from app.caching.versions import Asked
-from app.follower import Follower
+from app.following.follower import Follower
 from app.layers.regions import Cell
 from app.repository.changes import install as triggers
 from app.repository.changes.install import Installed
@@ -87,7 +87,7 @@ class Following(NamedTuple):
 
     def version(self, table: int, *cells: Cell) -> str | None:
         """Of all of the table, or of some cells, after another reading and another look at what is covered."""
-        self.follower._looked_at = float("-inf")
+        self.follower.coverage.doubt()
         self.follower.step()
         return self.versions.current([Asked(table, cells or (Cell(0, 0, 0),))])
 

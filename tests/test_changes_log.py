@@ -237,7 +237,8 @@ class OfReplica(ChangeLog):
 
     def read(self, snapshot: str, postgis: str, applied: object = ()) -> log.News:
         news = super().read(snapshot, postgis, applied)  # type: ignore[arg-type]
-        return news._replace(snapshot=f"{news.snapshot.partition(':')[0]}:" * 2, is_replica=True)
+        seen = frozenset(each.tx for each in news.changes or ())
+        return news._replace(snapshot=f"{news.snapshot.partition(':')[0]}:" * 2, replicated=seen)
 
 
 def test_on_a_replica_what_lies_between_the_ends_of_its_snapshot_is_applied_once(

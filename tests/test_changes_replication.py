@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from app.layers.regions import Cell
+from app.repository.changes import log
 from scripts.lib import packages, postgres
 from tests.change_logs import Written, following, install, oid, watching
 
@@ -105,7 +106,9 @@ def test_what_a_subscription_brings_is_written_down(publisher: postgres.Cluster)
         there.execute("SELECT pg_drop_replication_slot('towns')")
 
 
-def test_a_replica_sees_changes_when_it_has_them(publisher: postgres.Cluster, directory: Path) -> None:
+def test_a_replica_sees_changes_when_it_has_them(
+    publisher: postgres.Cluster, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     install(publisher.dsn("source"), "town")
     replica = _replica(publisher, directory / "second")
     try:
@@ -126,8 +129,25 @@ def test_a_replica_sees_changes_when_it_has_them(publisher: postgres.Cluster, di
             long.commit()
             until(lambda: reader.version(town) != second)
             assert reader.version(town, FAR) == far
+            monkeypatch.setattr(log, "MOST_NEWS", 10)
+            long.execute(f"INSERT INTO town VALUES (3, 'late', {POINT})".encode())
+            for number in range(12):
+                there.execute(f"INSERT INTO town VALUES ({number + 4}, 'many', {POINT})".encode())
+            until(lambda: _rows(replica) == 14)
+            third = reader.version(town)
+            assert third is not None
+            # More than are read, again and again, and yet nothing new.
+            assert [reader.version(town) for _ in range(5)] == [third] * 5
+            long.commit()
+            until(lambda: reader.version(town) != third)
     finally:
         replica.stop()
+
+
+def _rows(cluster: postgres.Cluster) -> int:
+    with psycopg.connect(cluster.dsn("source")) as connection:
+        row = connection.execute("SELECT count(*) FROM town").fetchone()
+    return int(row[0]) if row else 0
 
 
 def _keywords(cluster: postgres.Cluster, database: str) -> str:

@@ -201,8 +201,7 @@ def test_the_table_with_most_boxes_gives_way(
 
 def test_who_does_not_read_the_log_hears_of_what_is_followed(there: psycopg.Connection, database: str) -> None:
     with following(database) as each:
-        each.follower._watch()
+        each.follower.coverage.look()
         install(database, "town")
-        each.follower._looked_at = float("-inf")
-        each.follower._watch()
+        each.follower.coverage.look()
         assert each.told == [None]

@@ -14,7 +14,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"layers"}),
     frozenset({"repository", "caching", "documents"}),
     frozenset({"source", "stale"}),
-    frozenset({"reader", "follower"}),
+    frozenset({"reader", "following"}),
     frozenset({"backend", "export"}),
     frozenset({"blueprints", "cli", "events"}),
     # what mounts the blueprints on a backend, in Flagstone's own application and in others

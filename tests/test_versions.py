@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import redis
@@ -16,7 +17,7 @@ from app.caching.cluster_versions import ClusterVersions
 from app.caching.memory_versions import MemoryVersions
 from app.caching.redis_client import redis_client
 from app.caching.redis_line import RedisLine
-from app.caching.redis_versions import RedisVersions
+from app.caching.redis_versions import RedisVersions, form_of
 from app.caching.versions import MOST_STAMPS, NOTHING, Asked, News, Versions
 from app.layers.regions import Cell
 from app.settings import Settings
@@ -164,6 +165,23 @@ def test_what_was_read_too_long_ago_is_not_believed_for_a_moment(make: Make) -> 
     for seconds in (0, -3):
         versions.confirm(seconds)
         assert versions.current([Asked(1, (HERE,))]) is None
+
+
+@pytest.mark.parametrize("different", [{"FLAGSTONE_MAX_BUFFER_RATIO": 0.25}, {"FLAGSTONE_DEFAULT_SRID": 2056}])
+def test_who_makes_other_regions_of_a_change_has_versions_of_its_own(
+    redis_url: str, request: pytest.FixtureRequest, different: dict[str, Any]
+) -> None:
+    """A tile with a wide buffer is older than what somebody with a narrow one knows of."""
+    client, prefix = redis.Redis.from_url(redis_url), re.sub(r"\W", "_", request.node.name)
+    ours, theirs = (
+        RedisVersions(client, prefix, lambda: "host:5432/maps", form_of(Settings.of(DATABASE_URL="postgresql:///maps", **each)))
+        for each in ({}, different)
+    )
+    ours.apply({1: News(None)}, "a@5:5:")
+    assert ours.confirm(60)
+    assert ours.current([Asked(1, (HERE,))]) is not None
+    assert theirs.current([Asked(1, (HERE,))]) is None
+    assert theirs.positions([1]) == {}
 
 
 def test_more_regions_than_are_kept_begin_a_new_epoch(make: Make) -> None:

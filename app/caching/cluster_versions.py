@@ -34,8 +34,8 @@ _LEFT = 0.75
 class ClusterVersions(RedisVersions):
     """As `RedisVersions`. A table's hash tag is the database and its oid."""
 
-    def __init__(self, client: Redis, prefix: str, database: Callable[[], str]) -> None:
-        super().__init__(client, prefix, database)
+    def __init__(self, client: Redis, prefix: str, database: Callable[[], str], form: str = FORMAT) -> None:
+        super().__init__(client, prefix, database, form)
         self._marks: dict[int, str] = {}
         self._sure_until: dict[int, float] = {}
         self._clocks: dict[int, Clock] = {}
@@ -115,7 +115,7 @@ class ClusterVersions(RedisVersions):
             self._client.delete(self._key(table))
 
     def _of(self, table: int) -> str:
-        return f"{self._prefix}{FORMAT}:{{{self._database()}/{table}}}:"
+        return f"{self._prefix}{self._form}:{{{self._database()}/{table}}}:"
 
     def _key(self, table: int) -> str:
         return f"{self._of(table)}stand"

@@ -23,6 +23,10 @@ _FAILED_MS = 2000
 _FAILED = b"failed"
 _LOOK_S = (0.005, 0.01, 0.02, 0.04)
 """Pauses between looks at what another one makes; the last one is repeated."""
+_TAKE = (
+    "if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return false end return redis.call('GET', KEYS[1])"
+)
+"""As SET NX GET, which Redis has since 7 only."""
 _RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
 _END = (
     "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end"
@@ -39,6 +43,7 @@ class Leases:
         self._client = client
         self._prefix = f"{prefix}l1:"
         self._wait_s = wait_s
+        self._take = client.register_script(_TAKE)
         self._renew = client.register_script(_RENEW)
         self._end = client.register_script(_END)
         self._held: dict[str, str] = {}
@@ -55,7 +60,7 @@ class Leases:
         while True:
             token = secrets.token_urlsafe(9)
             try:
-                has = self._client.set(self._lease(key), token, nx=True, px=_LIFE_MS, get=True)
+                has = self._take([self._lease(key)], [token, _LIFE_MS])
             except Exception:  # the cache says why it fails, once a minute; here a tile is wanted
                 return make()
             if has is None:

@@ -21,6 +21,8 @@ from .versions import MOST_STAMPS, Asked, Found, News, stamp
 if TYPE_CHECKING:
     from redis import Redis
 
+    from ..settings import Settings
+
 FORMAT = "v1"
 """Raised when the meaning of a key, or of what lies under it, changes."""
 KEPT_S = 7 * 86_400
@@ -96,12 +98,13 @@ class Line(Protocol):
 class RedisVersions:
     """Stands of tables in Redis, shared by all workers and hosts that keep their tiles there.
 
-    `database` gives the name of the database as the keys of tiles have it.
+    `database` gives the name of the database as the keys of tiles have it. Those that differ in `form` share nothing.
     """
 
-    def __init__(self, client: Redis, prefix: str, database: Callable[[], str]) -> None:
+    def __init__(self, client: Redis, prefix: str, database: Callable[[], str], form: str = FORMAT) -> None:
         self._client = client
         self._prefix = prefix
+        self._form = form
         self._database = database
         self._line = self._line_of(client)
         self._reader = secrets.token_urlsafe(9)
@@ -193,7 +196,7 @@ class RedisVersions:
 
     @property
     def _start(self) -> str:
-        return f"{self._prefix}{FORMAT}:{{{self._database()}}}:"
+        return f"{self._prefix}{self._form}:{{{self._database()}}}:"
 
     @property
     def _seen(self) -> str:
@@ -205,6 +208,11 @@ class RedisVersions:
 
     def _key(self, table: int) -> str:
         return f"{self._start}{table}"
+
+
+def form_of(settings: Settings) -> str:
+    """How versions are kept, and what makes regions of a change: the largest buffer, and the CRS of boxes without one."""
+    return f"{FORMAT}.{settings.max_buffer_ratio:g}.{settings.default_srid}"
 
 
 def said(news: News, position: str) -> tuple[str | int, ...]:

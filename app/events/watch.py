@@ -8,7 +8,7 @@ from contextlib import nullcontext
 
 from ..backend import Backend
 from ..caching.versions import Asked, News
-from ..follower import Follower
+from ..following.follower import Follower
 from ..layers.bounds import Bounds
 from ..layers.grid import Grid
 from ..layers.identity import ANONYMOUS

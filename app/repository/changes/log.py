@@ -27,7 +27,7 @@ MOST_NEWS = 20_000
 """More changes than these at once, and everything counts as changed: it is cheaper to make tiles than to read all that."""
 
 
-MOST_BOXES = 20_000
+MOST_BOXES = 4_000
 """Boxes of one reading; with more, the tables that have most of them count as changed anywhere."""
 
 
@@ -56,7 +56,6 @@ class Followed(NamedTuple):
 class Change(NamedTuple):
     """A change of a table by a transaction: boxes in longitude and latitude, or None for anywhere."""
 
-    id: int
     tx: int
     relation: int
     boxes: tuple[Bounds, ...] | None
@@ -73,7 +72,8 @@ class News(NamedTuple):
     server: str
     horizon: int
     changes: tuple[Change, ...] | None
-    is_replica: bool = False
+    replicated: frozenset[int] | None = None
+    """On a replica the transactions whose changes are seen, from the position on; None where the snapshot says that itself."""
 
 
 class ChangeLog:
@@ -89,11 +89,11 @@ class ChangeLog:
             return coverage(connection)
 
     def read(self, snapshot: str, postgis: str, applied: Collection[int] = ()) -> News:
-        """What happened since a snapshot, but for changes that were `applied` already; DatabaseDown and the like.
+        """What happened since a snapshot, but for transactions that were `applied` already; DatabaseDown and the like.
 
         `postgis` is the extension's schema.
         """
-        values = {"position": snapshot, "applied": list(applied), "most": MOST_NEWS + 1}
+        values = {"position": snapshot, "applied": [str(tx) for tx in applied], "most": MOST_NEWS + 1}
         with self._pool.borrowed(_WHAT) as connection:
             rows = connection.execute(statement("change_news"), values).fetchall()
             if not rows:
@@ -102,19 +102,25 @@ class ChangeLog:
             found = [row[4:] for row in rows if row[4] is not None]
             changes = None
             if len(found) <= MOST_NEWS:
-                boxes = lonlat_boxes(connection, _few([(each[2], each[3]) for each in found]), postgis, self._default_srid)
-                changes = tuple(
-                    Change(number, tx, relation, each)
-                    for (number, tx, relation, _), each in zip(found, boxes, strict=True)
-                )
+                boxes = lonlat_boxes(connection, _few([(relation, boxes) for _, relation, boxes in found]), postgis, self._default_srid)
+                changes = tuple(Change(tx, relation, each) for (tx, relation, _), each in zip(found, boxes, strict=True))
+            seen = None if not is_replica else frozenset(_seen(connection, snapshot) if changes is None else (each.tx for each in changes))
         # A replica's snapshot does not say which of the transactions between its ends are still under way.
         return News(
             f"{position.partition(':')[0]}:" * 2 if is_replica else position,
             server,
             horizon,
             changes,
-            is_replica,
+            seen,
         )
+
+
+def _seen(connection: Connection[Any], snapshot: str) -> list[int]:
+    """The transactions of a log that is too long to be read."""
+    rows = connection.execute(
+        "SELECT DISTINCT tx::text::bigint FROM flagstone.change WHERE tx >= pg_catalog.pg_snapshot_xmax(%s::pg_snapshot)", [snapshot]
+    ).fetchall()
+    return [tx for (tx,) in rows]
 
 
 def _few(found: Sequence[tuple[int, list[list[float]] | None]]) -> list[list[list[float]] | None]:

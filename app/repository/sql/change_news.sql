@@ -13,7 +13,6 @@ SELECT
         ELSE pg_catalog.ltrim(pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8), '0') END
     ) AS server,
     h.tx::text::bigint AS horizon,
-    c.id,
     c.tx::text::bigint AS tx,
     c.relation,
     c.boxes
@@ -28,7 +27,8 @@ LEFT JOIN (
             WHERE tx >= pg_catalog.pg_snapshot_xmax(:'position'::pg_snapshot)
                 -- Rows that came with a dump of another cluster bear numbers that no transaction has here yet.
                 AND tx < pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())
-                AND id <> ALL (:'applied'::bigint[])
+                -- A transaction is seen whole or not at all.
+                AND tx <> ALL (:'applied'::xid8[])
             ORDER BY tx
             LIMIT :'most'::bigint
         )
