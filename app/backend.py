@@ -26,6 +26,7 @@ from .layers.source_ids import SourceIds
 from .layers.sql_layer import SqlLayer, named_like_a_grid
 from .reader import Reader
 from .repository.catalog_store import CatalogStore
+from .repository.changes.listening import Listener
 from .repository.changes.log import ChangeLog
 from .repository.conninfo import names_several_servers
 from .repository.pool import Pool
@@ -122,6 +123,7 @@ class Backend:
                 age_s=settings.changes_max_age_ms / 1000,
                 alone=self._alone,
                 coverage_changed=self.catalog.reload_soon,
+                listening=Listener(settings).telling if settings.changes_listen and not self.pool.is_lent else None,
             )
 
     def _alone(self) -> AbstractContextManager[bool]:

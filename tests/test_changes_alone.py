@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import psycopg
 import pytest
@@ -13,8 +14,12 @@ import pytest
 from app.caching.host_lock import HostLock
 from app.caching.memory_versions import MemoryVersions
 from app.caching.versions import Asked
+from app.errors import ConfigurationError
 from app.following.follower import Follower
+from app.repository.changes import notifying
+from app.repository.changes.listening import Listener
 from app.repository.changes.log import ChangeLog, Followed
+from app.repository.changes.objects import WRITER
 from app.repository.pool import Pool
 from app.settings import Settings
 from tests.change_logs import install, oid
@@ -39,7 +44,7 @@ class Counting(ChangeLog):
         return super().coverage()
 
 
-Follow = Callable[[str], tuple[Counting, MemoryVersions, Callable[[], None]]]
+Follow = Callable[..., tuple[Counting, MemoryVersions, Callable[[], None]]]
 
 
 @pytest.fixture
@@ -48,12 +53,14 @@ def follow() -> Iterator[Follow]:
     name = secrets.token_hex(8)
     with ExitStack() as made:
 
-        def begin(dsn: str) -> tuple[Counting, MemoryVersions, Callable[[], None]]:
-            pool = Pool(Settings.of(DATABASE_URL=dsn))
+        def begin(dsn: str, poll_s: float = 0.02, *, listens: bool = False) -> tuple[Counting, MemoryVersions, Callable[[], None]]:
+            settings = Settings.of(DATABASE_URL=dsn)
+            pool = Pool(settings)
             made.callback(pool.close)
             log, versions = Counting(pool), MemoryVersions()
             follower = Follower(
-                log, versions, lambda: "public", buffer=0.125, poll_s=0.02, age_s=60, alone=HostLock(name).held
+                log, versions, lambda: "public", buffer=0.125, poll_s=poll_s, age_s=60, alone=HostLock(name).held,
+                listening=Listener(settings).telling if listens else None,
             )
             made.callback(follower.close)
             follower.open()
@@ -85,3 +92,41 @@ def test_a_database_that_is_away_is_asked_less_and_less_often(town: int, databas
     time.sleep(4)
     # 0.1, 0.2, 0.4, 0.8, 1.6 s and what an attempt itself takes; both had their turn.
     assert all(1 <= each.asked <= 8 for each in logs), [each.asked for each in logs]
+
+
+def test_who_listens_reads_at_once_and_when_the_line_broke_at_the_next_interval(
+    town: int, database: str, follow: Follow
+) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        notifying.switch(connection, WRITER, on=True)
+        _, versions, _ = follow(database, 2.0, listens=True)
+        whole = [Asked(town, None)]
+        wait_until(lambda: _listens(connection) and versions.current(whole) is not None, 10)
+        delays = []
+        for number in range(8):
+            before = versions.current(whole)
+            connection.execute("INSERT INTO town VALUES (%s, 'SRID=4326;POINT(9 47)')", [number])
+            begun = time.monotonic()
+            wait_until(lambda last=before: versions.current(whole) not in {None, last}, 10)  # type: ignore[misc]
+            delays.append(time.monotonic() - begun)
+        # Of eight readings at an interval of two seconds hardly one would come so soon.
+        assert sorted(delays)[4] < 0.3, delays
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN %'")
+        before = versions.current(whole)
+        connection.execute("INSERT INTO town VALUES (100, 'SRID=4326;POINT(9 47)')")
+        wait_until(lambda: versions.current(whole) not in {None, before}, 10)
+        wait_until(lambda: _listens(connection), 10)
+
+
+def _listens(connection: psycopg.Connection[Any]) -> bool:
+    row = connection.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN %' AND datname = current_database()"
+    ).fetchone()
+    return row == (1,)
+
+
+def test_nobody_can_listen_behind_a_pool_of_transactions() -> None:
+    with pytest.raises(ConfigurationError, match="FLAGSTONE_CHANGES_LISTEN"):
+        Settings.of(
+            DATABASE_URL="postgresql:///maps", FLAGSTONE_CHANGES_LISTEN=True, FLAGSTONE_TRANSACTION_POOLING=True
+        )

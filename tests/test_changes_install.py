@@ -271,3 +271,47 @@ def test_two_databases_of_one_cluster_share_the_role(towns: str, gis_database: s
 def _name(dsn: str) -> str:
     with psycopg.connect(url(dsn)) as connection:
         return str(connection.info.dbname)
+
+
+def test_notify_is_switched_on_and_off_and_stays_as_it_is(flask_changes: Run, towns: str) -> None:
+    def heard() -> int:
+        with psycopg.connect(towns, autocommit=True) as listener:
+            listener.execute("LISTEN flagstone_changes")
+            run_sql(towns, f"INSERT INTO public.town (geom) VALUES ({POINT})")
+            return len(list(listener.notifies(timeout=0.5, stop_after=1)))
+
+    def is_on(**settings: Any) -> bool:
+        return bool(json.loads(flask_changes("status", "--format", "json", **settings))["notifies"])
+
+    flask_changes("install", "public.town")
+    assert (heard(), is_on()) == (0, False)
+    assert "no change is a NOTIFY" in flask_changes("status", FLAGSTONE_CHANGES_LISTEN=True)
+    flask_changes("install", "public.town", "--notify")
+    assert (heard(), is_on()) == (1, True)
+    assert "nobody listens" in flask_changes("status")
+    flask_changes("install", "public.town")
+    assert (heard(), is_on()) == (1, True)
+    flask_changes("install", "public.town", "--no-notify")
+    assert (heard(), is_on()) == (0, False)
+    with psycopg.connect(towns) as connection:
+        row = connection.execute("SELECT count(*) FROM pg_proc WHERE proname = 'change_notify'").fetchone()
+    assert row == (0,)
+
+
+def test_a_writer_without_rights_writes_where_changes_notify(flask_changes: Run, towns: str, login: Login) -> None:
+    flask_changes("install", "public.town", "--notify")
+    writer = login(
+        towns, "flagstone_pen", "GRANT INSERT ON public.town TO flagstone_pen", "GRANT USAGE ON SEQUENCE public.town_id_seq TO flagstone_pen"
+    )
+    with psycopg.connect(towns, autocommit=True) as listener:
+        listener.execute("LISTEN flagstone_changes")
+        run_sql(writer, f"INSERT INTO public.town (geom) VALUES ({POINT})")
+        assert len(list(listener.notifies(timeout=2, stop_after=1))) == 1
+
+
+def test_a_log_that_is_in_use_is_left_as_it_was(flask_changes: Run, towns: str) -> None:
+    flask_changes("install", "public.town")
+    with psycopg.connect(towns) as writer:
+        writer.execute(f"INSERT INTO public.town (geom) VALUES ({POINT})".encode())
+        assert "in use for 5 seconds" in flask_changes("install", "public.town", "--notify", fails=True)
+    assert not json.loads(flask_changes("status", "--format", "json"))["notifies"]

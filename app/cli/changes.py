@@ -16,12 +16,15 @@ from ..layers.layer import Layer
 from ..layers.layers_file import entry_of
 from ..layers.relation import RelationLayer
 from ..repository.changes import install as triggers
-from ..repository.changes import log, targets
+from ..repository.changes import log, notifying, targets
 from ..repository.overviews.administering import administering
 from ..repository.own_schema import explained as database_explained
 from .overviews import LAYERS, explained, progress
 from .session import served
 from .tables import FORMAT, print_table
+
+_NOBODY_LISTENS = "Each change is a NOTIFY, and nobody listens: FLAGSTONE_CHANGES_LISTEN=true, or install --no-notify."
+_NOBODY_NOTIFIES = "FLAGSTONE_CHANGES_LISTEN is set, and no change is a NOTIFY: flask changes install --all --notify."
 
 group = AppGroup("changes", help="Tables that tell of their changes, so that no old tile is shown.")
 
@@ -41,9 +44,16 @@ group = AppGroup("changes", help="Tables that tell of their changes, so that no 
     multiple=True,
     help="ROLE may call flagstone.changed(). Repeatable.",
 )
+@click.option(
+    "--notify/--no-notify",
+    default=None,
+    help="Have each change of the database be a NOTIFY too, for FLAGSTONE_CHANGES_LISTEN. Without it, as it is. Commits wait for each other then.",
+)
 @FORMAT
 @with_appcontext
-def install(layers: tuple[str, ...], every: bool, callers: tuple[str, ...], form: str) -> None:
+def install(
+    layers: tuple[str, ...], every: bool, callers: tuple[str, ...], notify: bool | None, form: str
+) -> None:
     """Put triggers on the tables of LAYER, and on all below them, as FLAGSTONE_ADMIN_DATABASE_URL.
 
     From then on their tiles are kept until a change makes them old, and not longer. Of a view, or a function whose
@@ -66,6 +76,9 @@ def install(layers: tuple[str, ...], every: bool, callers: tuple[str, ...], form
                                 connection, each.oid, catalog.login, catalog.postgis.schema, callers
                             )
                         )
+                if notify is not None and done:
+                    with database_explained("NOTIFY"):
+                        notifying.switch(connection, done[0].owner, on=notify)
             except FlagstoneError as error:
                 _print_installed(done, form)
                 raise click.ClickException(explained(error, there.settings)) from error
@@ -105,6 +118,7 @@ def status(form: str) -> None:
         catalog = there.catalog.reload()
         with there.pool.borrowed("the log of changes") as connection:
             tables = log.coverage(connection)
+            notifies = notifying.notifies(connection)
         rows = [
             {"layer": layer.id, "followed": _how(layer), "why": _why(layer, catalog.unfollowed.get(layer.id))}
             for layer in catalog.layers
@@ -114,7 +128,7 @@ def status(form: str) -> None:
             for each in tables
         ]
     if form == "json":
-        click.echo(json.dumps({"layers": rows, "tables": below}, indent=2, ensure_ascii=False))
+        click.echo(json.dumps({"layers": rows, "tables": below, "notifies": notifies}, indent=2, ensure_ascii=False))
         return
     print_table(
         ("layer", "followed", "why not"),
@@ -126,6 +140,8 @@ def status(form: str) -> None:
             ("followed", "tables", "fault"),
             [[str(each[key] or "") for key in ("table", "tables", "fault")] for each in below],
         )
+    if notifies != there.settings.changes_listen:
+        click.echo(f"\n{_NOBODY_LISTENS if notifies else _NOBODY_NOTIFIES}")
 
 
 def _how(layer: Layer) -> str:

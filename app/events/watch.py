@@ -17,6 +17,7 @@ from ..layers.overview import has_row_security
 from ..layers.relation import RelationLayer
 from ..layers.zooms import zooms
 from ..repository.catalog import Catalog
+from ..repository.changes.listening import Listener
 from ..repository.changes.log import ChangeLog, Followed
 from ..repository.pool import Pool
 from .messages import ANYWHERE, Change, where_text
@@ -73,6 +74,7 @@ class Watch:
             alone=lambda: nullcontext(True),
             coverage_changed=backend.catalog.reload_soon,
             heard=self._of_tables,
+            listening=Listener(settings).telling if settings.changes_listen else None,
         )
 
     def open(self) -> None:

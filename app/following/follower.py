@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 from ..caching.versions import NOTHING, News, Versions
 from ..errors import FlagstoneError
@@ -24,6 +24,8 @@ _ADVANCE_S = 10.0
 _SLOWEST_RETRY_S = 2.0
 _MOST_FAILURES = 3
 """After so many in a row another process may try: it may be this one that cannot."""
+_LEAST_S = 0.005
+"""Between two readings: those who write all the time are read together."""
 _NEXT_S = 0.1
 """How soon another process goes on where the one that read the log has ended."""
 
@@ -33,7 +35,7 @@ class Follower:
 
     `buffer` is the largest that a request may ask for, as a part of a tile's edge. `alone` is held by who reads: the
     others wait for it. Stands are believed for `age_s` after each reading. `coverage_changed` is called where other tables
-    are followed than before. `heard` gets the boxes (longitude and latitude) that changed, by table, or None for anywhere.
+    are followed than before. `heard` gets the boxes (longitude and latitude) that changed, by table, or None for anywhere. What `listening` is given is called where something is new before the interval is over.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Follower:
         alone: Callable[[], AbstractContextManager[bool]],
         coverage_changed: Callable[[], None] = lambda: None,
         heard: Callable[[Mapping[int, Sequence[Bounds] | None]], None] = lambda _: None,
+        listening: Callable[[Callable[[], None]], AbstractContextManager[None]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._changes = changes
@@ -58,6 +61,8 @@ class Follower:
         self._age_s = age_s
         self._alone = alone
         self._heard = heard
+        self._listening = listening
+        self._news = threading.Event()
         self._clock = clock
         self.coverage = Coverage(changes, coverage_changed, clock)
         self._advanced_at = float("-inf")
@@ -82,6 +87,7 @@ class Follower:
     def close(self) -> None:
         """Stop to follow; a reading that is under way is waited for a moment."""
         self._stop.set()
+        self._news.set()
         with self._lock:
             thread, self._thread = self._thread, None
         if thread is not None:
@@ -102,15 +108,24 @@ class Follower:
                     self.coverage.look()
                     self._well()
                 return
-            failures = 0
-            while not stop.is_set() and failures < _MOST_FAILURES:
-                failures = 0 if self._tried(self.step) else failures + 1
-                if failures == 0:
-                    self._well()
-                    if not self.coverage.tables:
-                        # Another login may know of more.
-                        return
-                stop.wait(max(self._retry_s, self._poll_s))
+            with nullcontext() if self._listening is None else self._listening(self._news.set):
+                self._read(stop)
+
+    def _read(self, stop: threading.Event) -> None:
+        failures = 0
+        while not stop.is_set() and failures < _MOST_FAILURES:
+            self._news.clear()
+            failures = 0 if self._tried(self.step) else failures + 1
+            if failures == 0:
+                self._well()
+                if not self.coverage.tables:
+                    # Another login may know of more.
+                    return
+            if self._retry_s > 0:
+                stop.wait(self._retry_s)
+            else:
+                stop.wait(_LEAST_S)
+                self._news.wait(self._poll_s - _LEAST_S)
 
     def _tried(self, work: Callable[[], None]) -> bool:
         try:

@@ -94,6 +94,9 @@ class CacheSettings(Part):
     changes_poll_ms: int = Field(
         50, ge=0, le=10_000, alias="FLAGSTONE_CHANGES_POLL_MS",
         description="How often the log of changes is read, milliseconds; 0 follows none.")
+    changes_listen: bool = Field(
+        False, alias="FLAGSTONE_CHANGES_LISTEN",
+        description="Whether the log is also read at each NOTIFY (flask changes install --notify). Takes one more connection, not behind PgBouncer.")
     changes_max_age_ms: int = Field(
         1000, ge=100, le=60_000, alias="FLAGSTONE_CHANGES_MAX_AGE_MS",
         description="How long kept tiles are believed after the log was last read, milliseconds.")

@@ -38,6 +38,12 @@ class Settings(ProcessSettings, WebSettings, EventSettings, CacheSettings, TileS
             raise ValueError("FLAGSTONE_POOL_MIN_SIZE must not be above FLAGSTONE_POOL_SIZE or FLAGSTONE_THREADS")
         return self
 
+    @model_validator(mode="after")
+    def _somebody_can_listen(self) -> Self:
+        if self.changes_listen and self.transaction_pooling:
+            raise ValueError("FLAGSTONE_CHANGES_LISTEN needs a session of its own: it cannot be had with FLAGSTONE_TRANSACTION_POOLING")
+        return self
+
     @classmethod
     def load(cls) -> Settings:
         """From the environment, and from `.env` for what the environment does not say.
