@@ -13,6 +13,7 @@ from psycopg.errors import InsufficientPrivilege
 from app.repository.changes.objects import WRITER
 from tests.change_logs import install, uninstall, watching
 from tests.conftest import Login, MakeApp
+from tests.overview_builds import overview
 from tests.servers.postgres import url
 
 POINT = "'SRID=4326;POINT(9.5 47.1)'"
@@ -315,3 +316,20 @@ def test_a_log_that_is_in_use_is_left_as_it_was(flask_changes: Run, towns: str) 
         writer.execute(f"INSERT INTO public.town (geom) VALUES ({POINT})".encode())
         assert "in use for 5 seconds" in flask_changes("install", "public.town", "--notify", fails=True)
     assert not json.loads(flask_changes("status", "--format", "json"))["notifies"]
+
+
+def test_status_names_layers_whose_low_zooms_wait_for_a_refresh(flask_changes: Run, towns: str) -> None:
+    run_sql(towns, f"INSERT INTO public.town (geom) SELECT {POINT} FROM generate_series(1, 50)")
+    flask_changes("install", "--all")
+    overview(towns, "public.town", range(2))
+
+    def waits() -> list[str]:
+        found = json.loads(flask_changes("status", "--format", "json"))["layers"]
+        return [row["layer"] for row in found if row["low_zooms_wait"]]
+
+    assert waits() == []
+    run_sql(towns, "INSERT INTO public.river (geom) VALUES ('SRID=3857;LINESTRING(0 0, 1 1)')")
+    assert waits() == [], "of a table that has none"
+    run_sql(towns, "DELETE FROM public.town WHERE id = 1")
+    assert waits() == ["public.town"]
+    assert "overviews refresh`: public.town." in flask_changes("status")

@@ -12,11 +12,13 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from tests import followed_cities
 from tests.conftest import MakeApp
 from tests.followed_cities import wait_until
 from tests.servers.events import StartEvents, Stream, starting
+from tests.servers.postgres import url
 from tests.test_events import CITIES, holds, wait_until_told
 
 
@@ -149,3 +151,10 @@ def test_hooks_that_cannot_be_are_refused_at_the_start(make_app: MakeApp, databa
         assert done.exit_code == 2 and said in done.output
     done = make_app(database, FLAGSTONE_CHANGES_POLL_MS=0).test_cli_runner().invoke(args=["changes", "serve"])
     assert done.exit_code == 1 and "FLAGSTONE_CHANGES_POLL_MS=0" in done.output
+
+
+def test_changes_of_several_servers_are_not_told(make_app: MakeApp, database: str) -> None:
+    host = conninfo_to_dict(database)["host"]
+    several = url(database, host=f"{host},{host}")
+    done = make_app(several).test_cli_runner().invoke(args=["changes", "serve"])
+    assert done.exit_code == 1 and "names several servers" in done.output

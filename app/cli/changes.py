@@ -17,6 +17,7 @@ from ..layers.layers_file import entry_of
 from ..layers.relation import RelationLayer
 from ..repository.changes import install as triggers
 from ..repository.changes import log, notifying, targets
+from ..repository.changes.waiting import waiting
 from ..repository.overviews.administering import administering
 from ..repository.own_schema import explained as database_explained
 from .overviews import LAYERS, explained, progress
@@ -119,10 +120,13 @@ def status(form: str) -> None:
         with there.pool.borrowed("the log of changes") as connection:
             tables = log.coverage(connection)
             notifies = notifying.notifies(connection)
-        rows = [
-            {"layer": layer.id, "followed": _how(layer), "why": _why(layer, catalog.unfollowed.get(layer.id))}
-            for layer in catalog.layers
-        ]
+            rows = [
+                {
+                    "layer": layer.id, "followed": _how(layer), "why": _why(layer, catalog.unfollowed.get(layer.id)),
+                    "low_zooms_wait": _waits(connection, layer, tables),
+                }
+                for layer in catalog.layers
+            ]  # fmt: skip
         below = [
             {"table": each.name, "tables": len(each.members or ()), "fault": each.fault or each.partly}
             for each in tables
@@ -132,8 +136,11 @@ def status(form: str) -> None:
         return
     print_table(
         ("layer", "followed", "why not"),
-        [[row["layer"] or "", row["followed"] or "", row["why"] or ""] for row in rows],
+        [[str(row["layer"]), str(row["followed"]), str(row["why"] or "")] for row in rows],
     )
+    late = [str(row["layer"]) for row in rows if row["low_zooms_wait"]]
+    if late:
+        click.echo(f"\nLow zooms wait for `flask overviews refresh`: {', '.join(late)}.")
     if below:
         click.echo()
         print_table(
@@ -142,6 +149,15 @@ def status(form: str) -> None:
         )
     if notifies != there.settings.changes_listen:
         click.echo(f"\n{_NOBODY_LISTENS if notifies else _NOBODY_NOTIFIES}")
+
+
+def _waits(connection: Any, layer: Layer, tables: Sequence[log.Followed]) -> bool:
+    """Whether something changed since the layer's overviews were made."""
+    if not isinstance(layer, RelationLayer) or layer.follows is None:
+        return False
+    roots = layer.follows.places | layer.follows.everywhere
+    members = {member for each in tables if each.relation in roots for member in (each.relation, *(each.members or ()))}
+    return bool(waiting(connection, [each.id for each in layer.overviews], members))
 
 
 def _how(layer: Layer) -> str:

@@ -8,6 +8,7 @@ import click
 from flask.cli import with_appcontext
 
 from ..backend import Backend
+from ..repository.conninfo import names_several_servers
 from .session import served
 
 
@@ -32,6 +33,9 @@ def serve(urls: tuple[str, ...], commands: tuple[str, ...]) -> None:
     with served() as there:
         if there.settings.changes_poll_ms == 0:
             raise click.ClickException("FLAGSTONE_CHANGES_POLL_MS=0: the log of changes is not read.")
+        if names_several_servers(there.settings):
+            # What one of them tells may not be in the tiles that another one makes.
+            raise click.ClickException("DATABASE_URL names several servers: changes are not followed.")
         for url in urls:
             if not url.startswith(("http://", "https://")):
                 raise click.UsageError(f"--hook {url!r} is not an address with http:// or https://.")
@@ -44,7 +48,6 @@ def serve(urls: tuple[str, ...], commands: tuple[str, ...]) -> None:
 
 
 def _check(command: str) -> None:
-
     try:
         words = shlex.split(command)
     except ValueError as error:

@@ -129,7 +129,8 @@ def _private_database(started: ExitStack, variables: Mapping[str, str], *, load_
     cluster.sql("CREATE EXTENSION IF NOT EXISTS postgis", _DATABASE)
     url = cluster.dsn(_DATABASE, _ROLE)
     stamp = cluster.home / "sample.sha256"
-    content = _digest(CHECKOUT / "migrations_sample")
+    # Another Flagstone may build overviews in another way.
+    content = _digest(CHECKOUT / "migrations_sample", CHECKOUT / "app" / "layers" / "overview.py")
     if load_sample or not stamp.is_file() or stamp.read_text() != content:
         _load_sample({**variables, "DATABASE_URL": url})
         _build_overviews({**variables, "DATABASE_URL": url})
@@ -145,13 +146,14 @@ def _home() -> Path:
     return Path("/var/tmp") / f"flagstone-{hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:12]}"
 
 
-def _digest(folder: Path) -> str:
-    """One hash over the files of a folder, so that a sample that changed is loaded again."""
+def _digest(*places: Path) -> str:
+    """One hash over files, and those in folders, so that a sample that changed is loaded again."""
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            digest.update(f"{path.relative_to(folder)}\0".encode())
-            digest.update(path.read_bytes())
+    for place in places:
+        for path in [place] if place.is_file() else sorted(place.rglob("*")):
+            if path.is_file():
+                digest.update(f"{path.relative_to(CHECKOUT)}\0".encode())
+                digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
