@@ -42,6 +42,8 @@ class Cdn:
     def __init__(self) -> None:
         self.told: list[dict[str, Any]] = []
         self.refused = 0
+        self.asked = 0
+        """How often somebody came without anything to tell, as after a redirection."""
         self.down = False
         self.says = 500
         """What it answers while it is down."""
@@ -56,6 +58,11 @@ class Cdn:
                     outer.told.append(body)
                 self.send_response(outer.says if outer.down else 204)
                 self.send_header("Location", "/elsewhere")
+                self.end_headers()
+
+            def do_GET(self) -> None:
+                outer.asked += 1
+                self.send_response(200)
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
@@ -127,6 +134,7 @@ def test_a_hook_that_refuses_or_sends_elsewhere_has_not_taken_it(
     cdn.down = False
     wait_until(lambda: bool(cdn.told), 50)
     assert cdn.told[0]["everything"] is True
+    assert cdn.asked == 0
 
 
 def test_a_command_gets_it_on_its_input(cities: str, serve_events: StartEvents, tmp_path: Path) -> None:
