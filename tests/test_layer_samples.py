@@ -20,10 +20,10 @@ def app(database: str, make_app: MakeApp) -> Flask:
         connection.execute(
             "CREATE TABLE trees (id int PRIMARY KEY, kind text, geom geometry(Point, 4326));"
             "INSERT INTO trees SELECT i, 'kind ' || i % 9, ST_SetSRID(ST_MakePoint(random() * 300 - 150, random() * 120 - 60), 4326)"
-            " FROM generate_series(1, 30000) AS i; CREATE INDEX ON trees USING gist (geom)"
+            " FROM generate_series(1, 3000) AS i; CREATE INDEX ON trees USING gist (geom)"
         )
         connection.execute("ANALYZE trees")
-    return make_app(database, FLAGSTONE_ADMIN_DATABASE_URL=database)
+    return make_app(database, FLAGSTONE_ADMIN_DATABASE_URL=database, FLAGSTONE_MAX_FEATURES=200)
 
 
 def run(app: Flask, *arguments: str) -> str:
@@ -48,7 +48,8 @@ def forge(database: str) -> None:
 
 def is_read(app: Flask) -> bool:
     """Whether a plan takes the forged sample for the table."""
-    return "77777" in json.dumps(planned(app)) or "77,777" in json.dumps(planned(app))
+    text = json.dumps(planned(app))
+    return "77777" in text or "77,777" in text
 
 
 def test_a_plan_after_the_build_says_the_same_and_reads_what_was_kept(app: Flask, database: str) -> None:
@@ -66,7 +67,7 @@ def test_a_plan_after_the_build_says_the_same_and_reads_what_was_kept(app: Flask
 @pytest.mark.parametrize(
     "change",
     [
-        "INSERT INTO trees SELECT i, 'new', 'SRID=4326;POINT(0 0)' FROM generate_series(40001, 50000) AS i",
+        "INSERT INTO trees SELECT i, 'new', 'SRID=4326;POINT(0 0)' FROM generate_series(4001, 5000) AS i",
         "ALTER TABLE trees ADD height int",
         "UPDATE flagstone.layer_sample SET taken = now() - interval '2 days'",
         "DROP TABLE flagstone.layer_sample",

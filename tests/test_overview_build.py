@@ -173,12 +173,12 @@ class TestWhatIsServed:
         assert sum(each["feature_count"] for each in found) == 111
 
     def test_very_many_points_at_one_place(self, layers: str, make_app: MakeApp) -> None:
-        execute(layers, "INSERT INTO alike SELECT n, 'SRID=4326;POINT(7.5 47.5)' FROM generate_series(5001, 1000000) AS n; ANALYZE alike")
+        execute(layers, "INSERT INTO alike SELECT n, 'SRID=4326;POINT(7.5 47.5)' FROM generate_series(5001, 200000) AS n; ANALYZE alike")
         app = make_app(layers)
         said(app, "build", "public.alike")
         for path in ("0/0/0", "10/533/358"):
             [found] = attributes(reloaded(app), f"/tiles/public.alike/{path}")
-            assert found["feature_count"] == 1_000_000
+            assert found["feature_count"] == 200_000
 
     def test_fullest_tiles_stay_within_the_budget(self, layers: str, make_app: MakeApp) -> None:
         app = make_app(layers, FLAGSTONE_TILE_BUDGET_KB=100)
