@@ -133,7 +133,7 @@ def hanging(server: RedisServer) -> Iterator[None]:
 
 def _purges(client: redis.Redis) -> list[bytes]:
     """The key of the purges, of which there are none."""
-    return [re.sub(rb"v1:\{(.*)\}:read$", rb"x1:\1", key) for key in client.scan_iter("*:read")]
+    return [re.sub(rb"v1[^:]*:\{(.*)\}:read$", rb"x1:\1", key) for key in client.scan_iter("*:read")]
 
 
 @contextmanager
