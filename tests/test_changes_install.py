@@ -320,8 +320,8 @@ def test_a_log_that_is_in_use_is_left_as_it_was(flask_changes: Run, towns: str) 
 
 def test_status_names_layers_whose_low_zooms_wait_for_a_refresh(flask_changes: Run, towns: str) -> None:
     run_sql(towns, f"INSERT INTO public.town (geom) SELECT {POINT} FROM generate_series(1, 50)")
-    flask_changes("install", "--all")
     overview(towns, "public.town", range(2))
+    flask_changes("install", "--all")
 
     def waits() -> list[str]:
         found = json.loads(flask_changes("status", "--format", "json"))["layers"]

@@ -10,7 +10,9 @@ from psycopg.errors import InsufficientPrivilege, UndefinedTable
 
 _WAITING = (
     "SELECT o.id FROM flagstone.overview o WHERE o.id = ANY (%s) AND EXISTS (SELECT FROM flagstone.change c"
-    " WHERE c.relation = ANY (%s) AND c.made > coalesce(o.refreshed, o.started))"
+    " WHERE c.relation = ANY (%s) AND c.made > coalesce(o.refreshed, o.started)"
+    # With which a table came to be followed: that is no change of its rows.
+    " AND NOT EXISTS (SELECT FROM flagstone.change_followed f WHERE f.relation = c.relation AND f.xmin = c.tx::xid))"
 )
 
 
