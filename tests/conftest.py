@@ -10,6 +10,7 @@ from typing import Any, NoReturn, Protocol
 import psycopg
 import pytest
 from flask import Flask
+from werkzeug.routing import Rule
 
 from scripts.lib import packages, postgres
 from tests.servers.cutting_proxy import CuttingProxy
@@ -40,6 +41,22 @@ def pytest_configure() -> None:
     exactly = ("DATABASE_URL", "PORT", "WEB_CONCURRENCY", "GUNICORN_CMD_ARGS")
     for name in [name for name in os.environ if name.startswith(ours) or name in exactly]:
         del os.environ[name]
+    _compile_each_rule_once()
+
+
+def _compile_each_rule_once() -> None:
+    """Thousands of applications are made here of the same addresses, and werkzeug writes and compiles code for each of them."""
+    compiled = Rule._compile_builder
+    kept: dict[tuple[Any, ...], Callable[..., tuple[str, str]]] = {}
+
+    def of_rule(self: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        # All that the code is made of; values that are none of these reach it through the rule.
+        made_of = (self.rule, self.host, self.subdomain, repr(self.defaults), tuple(self._trace), append_unknown)
+        if made_of not in kept:
+            kept[made_of] = compiled(self, append_unknown)
+        return kept[made_of]
+
+    Rule._compile_builder = of_rule  # type: ignore[method-assign]
 
 
 _LONGEST = (

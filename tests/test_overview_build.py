@@ -197,10 +197,10 @@ class TestWhatIsServed:
 
     def test_who_serves_goes_on_while_it_is_built_again(self, layers: str, make_app: MakeApp) -> None:
         built(layers, "public.plain")
-        app = reloaded(make_app(layers, FLAGSTONE_CATALOG_MISS_INTERVAL_S=0.2, **FEW))
+        app = reloaded(make_app(layers, **FEW))
         answers: list[int] = []
         before = tables(layers)
-        rebuild = make_app(layers, FLAGSTONE_CATALOG_MISS_INTERVAL_S=0.2, **FEW)
+        rebuild = make_app(layers, **FEW)
         said(rebuild, "build", "public.plain", "--again")
         assert set(before) - set(tables(layers))
         # The catalog of this server is of before: its bands are gone.

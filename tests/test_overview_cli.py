@@ -13,7 +13,7 @@ from flask import Flask
 from tests.conftest import Login, MakeApp
 from tests.tile_decoding import attributes, features, get
 
-FEW = {"FLAGSTONE_MAX_FEATURES": 60, "FLAGSTONE_CATALOG_INTERVAL_S": 60}
+FEW = {"FLAGSTONE_MAX_FEATURES": 60, "FLAGSTONE_CATALOG_INTERVAL_S": 60, "FLAGSTONE_CATALOG_MISS_INTERVAL_S": 0.2}
 """With so few features to a tile small tables need overviews too."""
 
 

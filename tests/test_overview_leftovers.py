@@ -24,7 +24,7 @@ from tests.test_overview_cli import FEW, asked, execute, run, said
 from tests.tile_decoding import get
 
 LAYER = "public.plain"
-QUICK = FEW | {"FLAGSTONE_CATALOG_MISS_INTERVAL_S": 0.2}
+
 WAYS = [("build", LAYER), ("refresh", LAYER), ("drop", "--unused")]
 
 
@@ -43,14 +43,14 @@ def layers(oddity: Any) -> str:
 
 @pytest.fixture
 def app(layers: str, make_app: MakeApp) -> Flask:
-    made = make_app(layers, **QUICK)
+    made = make_app(layers, **FEW)
     said(made, "build", LAYER)
     made.extensions["flagstone"].catalog.reload()
     return made
 
 
 def built(dsn: str, report: Callable[[str, int, int], None], *, again: bool = True) -> int:
-    given = Settings.of(DATABASE_URL=dsn, **QUICK)
+    given = Settings.of(DATABASE_URL=dsn, **FEW)
     made = create_app(given)
     with closing(made.extensions["flagstone"]) as there, made.app_context():
         catalog = there.catalog.catalog()
@@ -80,7 +80,7 @@ def numbers(dsn: str) -> list[int]:
 def test_bands_that_somebody_reads_are_left_and_go_later(
     app: Flask, layers: str, make_app: MakeApp, way: tuple[str, ...]
 ) -> None:
-    other = make_app(layers, **QUICK)
+    other = make_app(layers, **FEW)
     with psycopg.connect(layers) as reader:
         reader.execute("SELECT count(*) FROM flagstone.overview_1_z0")
         assert "stays for now" in said(other, "build", LAYER, "--again")
@@ -186,7 +186,7 @@ def test_an_error_that_nobody_foresaw_ends_one_layer_alone(
         return planned(connection, found, *rest, **named)
 
     monkeypatch.setattr(sampling, "plan", plan)
-    app = make_app(layers, **QUICK)
+    app = make_app(layers, **FEW)
     answer = run(app, "build", LAYER, "public.text_key", "--jobs", "2")
     assert answer.exit_code == 1 and isinstance(answer.exception, SystemExit)
     assert "public.text_key has its overview" in answer.output
@@ -198,7 +198,7 @@ def test_an_error_that_nobody_foresaw_ends_one_layer_alone(
 def test_an_error_that_nobody_foresaw_ends_one_refresh_alone(
     layers: str, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = make_app(layers, **QUICK)
+    app = make_app(layers, **FEW)
     said(app, "build", LAYER, "public.text_key")
     execute(layers, "DROP TABLE flagstone.overview_1_z0")
 

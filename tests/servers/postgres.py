@@ -1,9 +1,12 @@
 """The server whose databases the tests use: a private one, or that of TEST_DATABASE_URL."""
 
 import itertools
+import queue
 import secrets
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import psycopg
@@ -40,8 +43,15 @@ class DatabaseServer:
         self._keeper = psycopg.connect(dsn, autocommit=True)
         self._keeper.execute("SELECT pg_advisory_lock(%s, %s)", [_LOCKS, self._number])
         self._sweep()
+        self._unwanted = queue.SimpleQueue[str | None]()
+        self._gone = threading.Condition()
+        self._left = 0
+        self._dropper = threading.Thread(target=self._drop_unwanted, name="dropped databases", daemon=True)
+        self._dropper.start()
 
     def close(self) -> None:
+        self._unwanted.put(None)
+        self._dropper.join()
         self._drop_all(self._number)
         self._keeper.close()
 
@@ -59,9 +69,24 @@ class DatabaseServer:
         return url(self.dsn, dbname=name)
 
     def drop(self, dsn: str) -> None:
-        """Remove a database, and whoever is still connected to it."""
-        name = sql.Identifier(_name(dsn))
-        self._keeper.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+        """Remove a database, and whoever is still connected to it; in the background, for PostgreSQL waits a tenth of a second
+        where somebody is."""
+        with self._gone:
+            self._left += 1
+        self._unwanted.put(_name(dsn))
+
+    def _drop_unwanted(self) -> None:
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            while (name := self._unwanted.get()) is not None:
+                _drop(connection, name)
+                with self._gone:
+                    self._left -= 1
+                    self._gone.notify_all()
+
+    def _until_dropped(self) -> None:
+        with self._gone:
+            if not self._gone.wait_for(lambda: self._left == 0, timeout=60):
+                raise RuntimeError("Databases that tests are done with are not dropped: see the thread's error above.")
 
     @contextmanager
     def role(self, dsn: str, name: str, attributes: str) -> Iterator[str]:
@@ -84,6 +109,7 @@ class DatabaseServer:
             yield url(dsn, user=name, password=password)
         finally:
             # A test that asked for the login before its database loses the database first.
+            self._until_dropped()
             if self._keeper.execute("SELECT FROM pg_database WHERE datname = %s", [_name(dsn)]).fetchone() is not None:
                 with psycopg.connect(dsn, autocommit=True) as connection:
                     connection.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(role))
@@ -105,4 +131,8 @@ class DatabaseServer:
             "SELECT datname FROM pg_database WHERE datname LIKE %s", [f"{_PREFIX}\\_{number}\\_%"]
         ).fetchall()
         for (name,) in names:
-            self.drop(url(self.dsn, dbname=name))
+            _drop(self._keeper, name)
+
+
+def _drop(connection: psycopg.Connection[Any], name: str) -> None:
+    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
