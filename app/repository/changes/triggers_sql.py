@@ -163,23 +163,23 @@ _COUNTED = sql.SQL("""            SELECT
                 LIMIT {limit}
             ) AS b;""")
 _ROWS = sql.SQL("""                SELECT CASE WHEN g.box IS NOT NULL THEN ARRAY[
-                    {s}.ST_XMin(g.box), {s}.ST_YMin(g.box), {s}.ST_XMax(g.box), {s}.ST_YMax(g.box), {srid}
+                    {s}.ST_XMin(g.box), {s}.ST_YMin(g.box), {s}.ST_XMax(g.box), {s}.ST_YMax(g.box), g.srid
                 ] END AS box
-                FROM {table} AS r
-                CROSS JOIN LATERAL (SELECT {box} AS box OFFSET 0) AS g""")
+                FROM (SELECT {box} AS box, {srid} AS srid FROM {table} AS r OFFSET 0) AS g""")
 # On the sphere an edge leaves the box of its ends, and what goes around a pole, or across ±180, has no box at all.
 _SPHERE_ROWS = sql.SQL("""                SELECT CASE
                     WHEN g.box IS NULL THEN NULL
                     WHEN {s}.ST_XMax(g.box) - {s}.ST_XMin(g.box) >= 180 THEN ARRAY[-180, -90, 180, 90, 4326]
                     ELSE ARRAY[
-                        {s}.ST_XMin(g.box), {s}.ST_YMin(g.box) - g.bulge, {s}.ST_XMax(g.box), {s}.ST_YMax(g.box) + g.bulge, {srid}
+                        {s}.ST_XMin(g.box), {s}.ST_YMin(g.box) - g.bulge, {s}.ST_XMax(g.box), {s}.ST_YMax(g.box) + g.bulge, g.srid
                     ]
                 END::float8[] AS box
-                FROM {table} AS r
-                CROSS JOIN LATERAL (
+                FROM (
                     SELECT
+                        {srid} AS srid,
                         CASE WHEN {s}.ST_Dimension(r.value::{s}.geometry) = 0 THEN 0 ELSE {bulge} END AS bulge,
                         {s}.box3d(({s}.ST_Segmentize(r.value, {step}))::{s}.geometry) AS box
+                    FROM {table} AS r
                     OFFSET 0
                 ) AS g""")
 _WITHOUT = sql.SQL("                SELECT NULL::float8[] AS box FROM {table} AS r")
