@@ -59,7 +59,7 @@ def test_install_status_and_uninstall(flask_changes: Run, towns: str) -> None:
         "public.river": "no",
         "public.town": "no",
     }
-    assert "public.town: triggers on 1 tables." in flask_changes("install", "town")
+    assert "public.town: triggers on 1 table." in flask_changes("install", "town")
     assert followed(flask_changes("status", "--format", "json")) == {
         "public.river": "no",
         "public.town": "yes",
@@ -68,6 +68,7 @@ def test_install_status_and_uninstall(flask_changes: Run, towns: str) -> None:
     [river, town] = json.loads(flask_changes("install", "--all", "--format", "json"))
     assert (river["table_name"], town["table_name"], town["owner"]) == ("river", "town", WRITER)
     assert "town: no triggers any more" in flask_changes("uninstall", "town")
+    assert "There were no triggers to take off." in flask_changes("uninstall", "town")
     assert followed(flask_changes("status", "--format", "json")) == {
         "public.river": "yes",
         "public.town": "no",

@@ -302,7 +302,7 @@ def test_functions_and_statements_follow_what_they_are_said_to_read(
         and "public.unfollowed, which it reads, is not followed" in found.unfollowed["missing"]
     )
     output = make_app(dsn, **settings).test_cli_runner().invoke(args=["changes", "install", "told"]).output
-    assert "public.kind: triggers on 1 tables." in output and "public.town: triggers on 1 tables." in output
+    assert "public.kind: triggers on 1 table." in output and "public.town: triggers on 1 table." in output
     refused = make_app(dsn, **settings).test_cli_runner().invoke(args=["changes", "install", "untold"])
     assert refused.exit_code == 1 and "What untold reads is not known" in refused.output
 
@@ -317,7 +317,7 @@ def test_a_view_that_is_named_has_its_tables_followed(database: str, make_app: M
         )
     app = make_app(database)
     output = app.test_cli_runner().invoke(args=["changes", "install", "known"]).output
-    assert "public.town: triggers on 1 tables." in output and "public.kind: triggers on 1 tables." in output
+    assert "public.town: triggers on 1 table." in output and "public.kind: triggers on 1 table." in output
     assert layer(catalog_of(database), "public.known").follows is not None
 
 

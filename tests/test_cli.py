@@ -44,6 +44,19 @@ class TestTilesGet:
         assert answer.returncode == 0, answer.stderr
         assert len(decode(file.read_bytes())["sample.countries"]["features"]) > 200
 
+    def test_a_file_that_cannot_be_is_a_sentence(self, sample_database: str, tmp_path: Path) -> None:
+        for place in (tmp_path / "none" / "tile.mvt", tmp_path):
+            answer = flask("tiles", "get", "sample.countries", "0", "0", "0", "--output", str(place), dsn=sample_database)
+            assert answer.returncode == 1
+            assert str(place) in answer.stderr and "Traceback" not in answer.stderr
+
+    def test_standard_output_gets_the_tile_itself(self, sample_database: str, tmp_path: Path) -> None:
+        command = [sys.executable, "-m", "flask", "--app", f"{CHECKOUT}/wsgi.py", "tiles", "get", "sample.countries", "0", "0", "0"]
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "DATABASE_URL": sample_database}
+        answer = subprocess.run([*command, "--output", "-"], cwd=tmp_path, env=environment, capture_output=True, timeout=60, check=True)
+        assert len(decode(answer.stdout)["sample.countries"]["features"]) > 200
+        assert list(tmp_path.iterdir()) == []
+
     def test_negative_zoom_is_an_argument(self, sample_database: str) -> None:
         answer = flask("tiles", "get", "sample.countries", "-10", "0", "0", "--grid", "CDB1GlobalGrid", dsn=sample_database)
         assert answer.returncode == 0, answer.stderr
@@ -106,6 +119,23 @@ class TestConfig:
         answer = flask("config", "check", dsn="postgresql://u:hunter2@127.0.0.1:1/x", FLAGSTONE_POOL_TIMEOUT_MS="300")
         assert answer.returncode == 1
         assert "database" in answer.stderr and "hunter2" not in answer.stderr and "Traceback" not in answer.stderr
+
+    def test_check_tries_redis_and_the_admin_login_too(self, sample_database: str, redis_url: str) -> None:
+        kept = {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": redis_url}
+        assert flask("config", "check", dsn=sample_database, FLAGSTONE_ADMIN_DATABASE_URL=sample_database, **kept).returncode == 0
+        silent = flask("config", "check", dsn=sample_database, CACHE_TYPE="RedisCache", CACHE_REDIS_URL="redis://127.0.0.1:1/0")
+        assert silent.returncode == 1
+        assert "12 layers" in silent.stdout and "Redis does not answer" in silent.stderr
+        stranger = flask("config", "check", dsn=sample_database, FLAGSTONE_ADMIN_DATABASE_URL="postgresql://u:hunter2@127.0.0.1:1/x")
+        assert stranger.returncode == 1
+        assert "FLAGSTONE_ADMIN_DATABASE_URL" in stranger.stderr
+        assert "hunter2" not in stranger.stderr and "Traceback" not in stranger.stderr
+
+    @pytest.mark.parametrize("url", ["nonsense", "http://127.0.0.1/0", "redis://127.0.0.1:port/0"])
+    def test_an_address_that_is_none_of_redis_stops_the_start(self, url: str) -> None:
+        answer = flask("config", "check", dsn="postgresql://x", CACHE_TYPE="RedisCache", CACHE_REDIS_URL=url)
+        assert answer.returncode != 0
+        assert "CACHE_REDIS_URL" in answer.stderr and "Traceback" not in answer.stderr
 
     def test_check_without_postgis_says_so(self, database: str) -> None:
         with psycopg.connect(database, autocommit=True) as connection:

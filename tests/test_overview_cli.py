@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import psycopg
@@ -237,3 +238,17 @@ class TestStatusAndDrop:
         assert "There was no such overview." in said(app, "drop", "public.plain")
         assert run(app, "drop").exit_code == 2
         assert run(app, "drop", "public.plan").exit_code == 1
+
+
+def test_rows_of_status_are_those_that_a_build_tells_of(layers: str, make_app: MakeApp) -> None:
+    app = make_app(layers, **FEW)
+    built = said(app, "build", "public.plain")
+    told = re.search(r"([\d,]+) rows", built)
+    assert told is not None
+    listed = said(app, "status")
+    assert f" {told[1]} " in listed, f"{built}\n{listed}"
+
+
+def test_a_layer_beside_all_is_refused(layers: str, make_app: MakeApp) -> None:
+    made = run(make_app(layers, **FEW), "plan", "public.plain", "--all")
+    assert made.exit_code == 2 and "not both" in made.output

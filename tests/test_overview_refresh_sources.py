@@ -153,8 +153,48 @@ def test_an_overview_that_knows_nothing_of_its_rows_is_built_once(database: str)
             "DROP TABLE flagstone.overview_1_blocks; DELETE FROM flagstone.overview_band WHERE kind = 'blocks'"
         )
         edited(made, "places")
-        assert made.refresh().rebuilt == "nothing is known of the rows that it was made of"
+        assert made.refresh().rebuilt == "the counts of the rows that it was made of are missing"
         assert made.refresh().rebuilt is None
+        assert_equals_a_build(made)
+
+
+HEAVY = """
+    CREATE TABLE public.lands (id int PRIMARY KEY, name text, people int, geom geometry(Polygon, 4326));
+    INSERT INTO lands SELECT n, 'land ' || n, n, ST_Buffer(ST_SetSRID(ST_MakePoint(n % 12 * 20 - 120, n / 12 * 12 - 50), 4326), 5, 1500)
+    FROM generate_series(0, 59) AS n;
+    INSERT INTO lands SELECT n, 'islet', n, ST_Buffer(ST_SetSRID(ST_MakePoint(n % 50, n % 40), 4326), 0.1) FROM generate_series(60, 500) AS n;
+"""
+
+
+def test_an_overview_of_pieces_alone(database: str) -> None:
+    with kept(loaded(database, HEAVY), "public.lands", [], pieces=True) as made:
+        assert len({row[0] for row in made.tables()["pieces"]}) == 60
+        untouched = made.refresh()
+        assert (untouched.rebuilt, untouched.rows, untouched.dirty_blocks) == (None, 0, 0)
+        made.edit("UPDATE lands SET name = name || '!' WHERE id = 7")
+        made.edit("UPDATE lands SET geom = ST_Translate(geom, 1, 1) WHERE id IN (8, 300)")
+        made.edit("DELETE FROM lands WHERE id = 9")
+        made.edit("UPDATE lands SET geom = ST_Buffer(ST_Centroid(geom), 1) WHERE id = 10")
+        made.edit("INSERT INTO lands SELECT 1000, 'new', 1, ST_Translate(geom, 0, 3) FROM lands WHERE id = 11")
+        changed = made.refresh()
+        assert changed.rebuilt is None and changed.rows > 0
+        assert len({row[0] for row in made.tables()["pieces"]}) == 59
+        assert made.refresh().rows == 0
+        assert made.rebuilt == []
+        assert_equals_a_build(made)
+
+
+def test_an_overview_of_pieces_alone_of_a_view_whose_rows_carry_no_transaction(database: str, tmp_path: Path) -> None:
+    file = tmp_path / "layers.toml"
+    file.write_text('[layers."public.seen"]\nid = "id"\n')
+    view = "CREATE TABLE counted AS SELECT DISTINCT id FROM lands; CREATE VIEW public.seen AS SELECT l.* FROM lands l JOIN counted USING (id);"
+    with kept(loaded(database, HEAVY + view), "public.seen", [], pieces=True, FLAGSTONE_LAYERS_FILE=str(file)) as made:
+        assert (made.refresh().rebuilt, made.refresh().rows) == (None, 0)
+        made.edit("UPDATE lands SET geom = ST_Translate(geom, 1, 1) WHERE id IN (8, 300)")
+        made.edit("DELETE FROM lands WHERE id = 9")
+        assert made.refresh().rows > 0
+        assert made.refresh().rows == 0
+        assert made.rebuilt == []
         assert_equals_a_build(made)
 
 

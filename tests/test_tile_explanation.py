@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from tests.crowds import crowded
+from tests.overview_builds import overview
 from tests.servers.postgres import DatabaseServer
 from tests.test_cli import flask
 
@@ -87,3 +88,17 @@ def test_what_cannot_be_explained_says_why(crowds: str, arguments: tuple[str, ..
     assert answer.returncode > 0
     assert said in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_pieces_of_heavy_polygons_are_named(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE TABLE land (id int PRIMARY KEY, geom geometry(Polygon, 4326))")
+        connection.execute("INSERT INTO land VALUES (1, ST_Buffer('SRID=4326;POINT(9 47)'::geometry, 5, 2000))")
+        connection.execute("ANALYZE land")
+    number = overview(database, "public.land", [], pieces=True)
+    [document] = explained(database, "land", "5", "16", "11")
+    assert (document["reads"], document["pieces"]) == ("public.land", f"flagstone.overview_{number}_pieces")
+    assert document["crs"] == "SRID 4326"
+    answer = flask("tiles", "explain", "land", "5", "16", "11", dsn=database)
+    assert f"and of heavy polygons their pieces in flagstone.overview_{number}_pieces" in answer.stdout
+    assert "1 rows meet the tile's box" in answer.stdout

@@ -112,7 +112,8 @@ def purge(layer: str | None, every: bool, box: Bounds | None, zooms: range | Non
         named = None if layer is None else _layer_id(there, layer)
         span = range(-99, 100) if zooms is None else zooms
         purges.add(named, box, span[0], span[-1])
-    click.echo(f"{'Every layer' if named is None else named}: what was kept is not given any more.")
+    click.echo(f"{'Every layer' if named is None else named}: what was kept is not given any more."
+               " It lies in Redis until its time is over, and `flask cache stats` counts it until then.")
 
 
 @group.command("warm")

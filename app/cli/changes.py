@@ -102,10 +102,12 @@ def uninstall(layers: tuple[str, ...], every: bool) -> None:
                         each.oid
                         for each in targets.of_layers(connection, chosen, lambda layer: _reads(there, layer))
                     }
-                    for each in log.coverage(connection):
-                        if every or each.relation in wanted:
-                            triggers.uninstall(connection, each.relation)
-                            click.echo(f"{each.name}: no triggers any more.")
+                    there_are = [each for each in log.coverage(connection) if every or each.relation in wanted]
+                    for each in there_are:
+                        triggers.uninstall(connection, each.relation)
+                        click.echo(f"{each.name}: no triggers any more.")
+                    if not there_are:
+                        click.echo("There were no triggers to take off.")
             except FlagstoneError as error:
                 raise click.ClickException(explained(error, there.settings)) from error
 
@@ -172,7 +174,7 @@ def _why(layer: Layer, reason: str | None) -> str | None:
 
 def _chosen(there: Backend, asked: Sequence[str], *, every: bool) -> list[Layer]:
     if bool(asked) == every:
-        raise click.UsageError("Name the layers, or say --all.")
+        raise click.UsageError("Name the layers, or say --all; not both." if asked else "Name the layers, or say --all.")
     catalog = there.catalog.catalog()
     if every:
         # A foreign table gains nothing by itself: who names one knows that a job has to tell of its changes.
@@ -205,12 +207,16 @@ def _reads(there: Backend, layer: Layer) -> tuple[str, ...] | None:
     return None if entry is None else entry.reads
 
 
+def _tables(count: int) -> str:
+    return f"{count} table" if count == 1 else f"{count} tables"
+
+
 def _print_installed(done: Sequence[triggers.Installed], form: str) -> None:
     if form == "json":
         click.echo(json.dumps([each._asdict() for each in done], indent=2, ensure_ascii=False))
         return
     for each in done:
         name = f"{each.schema_name}.{each.table_name}"
-        click.echo(f"{name}: triggers on {each.tables} tables." if each.tables else f"{name}: followed.")
+        click.echo(f"{name}: triggers on {_tables(each.tables)}." if each.tables else f"{name}: followed.")
     for notice in dict.fromkeys(notice for each in done for notice in each.notices):
         click.echo(notice)

@@ -62,4 +62,9 @@ def _serve(there: Backend, urls: tuple[str, ...], commands: tuple[str, ...]) -> 
         from ..events.server import serve as serve_events
     except ImportError as error:
         raise click.ClickException("aiohttp is missing: pip install 'flagstone[live]'.") from error
-    serve_events(there, urls=urls, commands=commands)
+    bind = there.settings.events_bind
+
+    def ready() -> None:
+        click.echo(f"Changes are told at {bind}, path /events; Ctrl-C or SIGTERM ends it.", err=True)
+
+    serve_events(there, urls=urls, commands=commands, ready=ready)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import click
 from flask.cli import AppGroup
 
 from ..blueprints.access import backend
+from ..caching.redis_client import redis_client
+from ..errors import FlagstoneError
+from ..repository.overviews.administering import administering
 from ..settings import Settings
 from .layers_file import layers, problems
 from .session import served
@@ -38,7 +42,7 @@ def check() -> None:
     with served() as there:
         there.pool.ping()
         catalog = there.catalog.catalog()
-        found = problems(there)
+        found = [*problems(there), *_silent(there.settings)]
     click.echo(f"database {catalog.database}, login {catalog.login}, PostGIS {catalog.postgis.full}")
     click.echo(f"{len(catalog.layers)} layers, {len(catalog.rejected)} relations left out")
     if there.grids.custom_ids:
@@ -48,6 +52,23 @@ def check() -> None:
         raise click.ClickException(f"nothing to serve: {why}")
     if found:
         raise click.ClickException("\n".join(found))
+
+
+def _silent(settings: Settings) -> Iterator[str]:
+    """What is configured beside the database, and does not answer."""
+    if settings.keeps_tiles_in_redis:
+        from redis import RedisError  # 40 ms that only who uses Redis need pay
+
+        try:
+            redis_client(settings).ping()
+        except (RedisError, OSError) as error:
+            yield f"Redis does not answer: {error} Tiles are served, and none is kept."
+    if settings.admin_database_url is not None:
+        try:
+            with administering(settings):
+                pass
+        except FlagstoneError as error:
+            yield str(error)
 
 
 def _text(value: Any) -> str:

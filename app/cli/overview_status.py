@@ -88,6 +88,9 @@ def _state(each: OverviewStatus, catalog: Catalog) -> str:
         return "not served: its filter is configured no more; `flask overviews drop --unused` removes it"
     if any(table.bytes is None for table in each.tables):
         return "not whole: a table of it was dropped; `flask overviews build` makes it again"
+    if _is_superseded(each, catalog) and not each.complete and each.document.get("again"):
+        return ("not whole: the one before is served meanwhile; `flask overviews build --again` goes on with this one,"
+                " `flask overviews drop --unused` removes it")
     if _is_superseded(each, catalog):
         return f"not served: {fault}; the next build or refresh, or `flask overviews drop --unused`, removes it"
     if fault is not None:
@@ -124,9 +127,12 @@ def _where(document: dict[str, Any]) -> str:
 def _line(document: dict[str, Any]) -> list[str]:
     bands = [table for table in document["tables"] if table["kind"] == "band"]
     zooms = [table["zoom"] for table in bands]
+    shown = [f"{min(zooms)}-{max(zooms)}"] if zooms else []
+    if any(table["kind"] == "pieces" for table in document["tables"]):
+        shown.append("pieces")
     return [
-        _where(document), document["grid"], f"{min(zooms)}-{max(zooms)}" if zooms else "",
-        f"{sum(table['rows'] for table in document['tables']):,}", size(document["bytes"]), document["built"],
+        _where(document), document["grid"], ", ".join(shown),
+        f"{sum(table['rows'] for table in document['tables'] if table['kind'] != 'blocks'):,}", size(document["bytes"]), document["built"],
         document["refreshed"] or "", document["state"],
     ]  # fmt: skip
 

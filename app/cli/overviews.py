@@ -49,7 +49,7 @@ def bars() -> Iterator[Progress]:
 def chosen_layers(there: Backend, asked: Sequence[str], *, every: bool) -> list[RelationLayer]:
     """The layers that were named, or with --all every table and view, whoever may read it."""
     if bool(asked) == every:
-        raise click.UsageError("Name the layers, or say --all.")
+        raise click.UsageError("Name the layers, or say --all; not both." if asked else "Name the layers, or say --all.")
     catalog = there.catalog.catalog()
     if every:
         return list(catalog.relations)

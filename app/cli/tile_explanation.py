@@ -71,6 +71,8 @@ def _document(made: Explanation) -> dict[str, Any]:
         "how": made.how.word,
         "reads": made.relation,
         "search": made.way,
+        "pieces": made.pieces,
+        "crs": made.crs,
         "boxes": [box.as_list() for box in made.boxes],
         "rows": made.rows,
         "limit": made.limit,
@@ -122,9 +124,11 @@ def _print(document: dict[str, Any]) -> None:
     click.echo(f"{document['layer']}: {document['how']}, {_what_was_done(document)}")
     click.echo(f"reads {document['reads']}: {document['search']}")
     for box in document["boxes"]:
-        click.echo(f"  box {' '.join(f'{edge:.10g}' for edge in box)}")
+        click.echo(f"  box {' '.join(f'{edge:.10g}' for edge in box)} in {document['crs']}")
+    if document["pieces"]:
+        click.echo(f"  and of heavy polygons their pieces in {document['pieces']}")
     budget = f"{document['budget_bytes']} bytes compressed" if document["budget_bytes"] else "no budget"
-    click.echo(f"{document['rows']} rows meet the tile; limit {document['limit']} features, {budget}")
+    click.echo(f"{document['rows']} rows meet the tile's box; limit {document['limit']} features, {budget}")
     print_table(
         ("cells", "offered", "limit", "bytes", "compressed", "ms"),
         [

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 from flask.cli import AppGroup
@@ -41,13 +40,13 @@ _SAID = {
 )
 @click.option(
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the tile, not compressed, to this file.",
+    type=click.File("wb", lazy=True),
+    help="Write the tile, not compressed, to this file; - is standard output.",
 )
 @FORMAT
 def get(
     layer: str, z: str, x: str, y: str, grid: str | None, columns: str | None, limit: str | None, given: tuple[str, ...],
-    output: Path | None, form: str,
+    output: IO[bytes] | None, form: str,
 ) -> None:  # fmt: skip
     """Make one tile of LAYER (or LAYER,LAYER): write it to a file, or print its features."""
     arguments = parameters(given, columns=columns, limit=limit)
@@ -58,8 +57,8 @@ def get(
     if entry.how in _SAID:
         click.echo(_SAID[entry.how], err=True)
     if output is not None:
-        output.write_bytes(raw)
-        click.echo(f"{len(raw)} bytes in {output}", err=True)
+        output.write(raw)
+        click.echo(f"{len(raw)} bytes in {output.name}", err=True)
     else:
         _print(raw, form)
 

@@ -30,10 +30,12 @@ _MOST_WAITING = 1000
 """Changes that are kept for a hook that is slow."""
 
 
-def serve(backend: Backend, *, urls: Sequence[str] = (), commands: Sequence[str] = ()) -> None:
-    """Serve `/events` until SIGTERM or SIGINT. Each of `urls` and `commands` gets what changed."""
+def serve(
+    backend: Backend, *, urls: Sequence[str] = (), commands: Sequence[str] = (), ready: Callable[[], object] = lambda: None
+) -> None:  # fmt: skip
+    """Serve `/events` until SIGTERM or SIGINT. Each of `urls` and `commands` gets what changed. `ready` is called once it is."""
     _allow_many_files()
-    asyncio.run(_serve(backend, urls, commands))
+    asyncio.run(_serve(backend, urls, commands, ready))
 
 
 def again_s(backend: Backend) -> float:
@@ -42,7 +44,9 @@ def again_s(backend: Backend) -> float:
     return settings.changes_max_age_ms / 1000 + settings.http_followed_s_maxage_s + _MARGIN_S
 
 
-async def _serve(backend: Backend, urls: Sequence[str], commands: Sequence[str]) -> None:
+async def _serve(
+    backend: Backend, urls: Sequence[str], commands: Sequence[str], ready: Callable[[], object]
+) -> None:  # fmt: skip
     settings = backend.settings
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -73,6 +77,7 @@ async def _serve(backend: Backend, urls: Sequence[str], commands: Sequence[str])
             await _site(runner, settings.events_bind).start()
             watch.open()
             log.info("changes are told at %s/events", settings.events_bind)
+            ready()
             await _until(stop, [hub.tell_again(), hooked.tell_again(), _renew(watch, tell), *endless])
         finally:
             await asyncio.to_thread(watch.close)

@@ -8,15 +8,18 @@ from typing import Any
 
 from psycopg import sql
 
+from ..layers.band_layer import PiecedLayer
 from ..layers.bounds import Bounds
 from ..layers.how import How
 from ..layers.layer import RowLayer
 from ..layers.request import LayerRequest
 from ..layers.tile import Tile
+from . import own_schema
 from .bounded_tiles import Attempt
 from .pool import Pool, read_only
 from .postgis import PostGIS
 from .tile_questions import Question, TileRows
+from .tile_search import Way
 from .tile_sql import count_query
 from .tiles import Tiles
 
@@ -26,13 +29,15 @@ _TIMES_A_TILE = 5
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`relation` is what is read, which may be a band of the layer's overview. `boxes` are in its CRS, `rows` meet the
-    tile. `plan` is what PostgreSQL says of the last statement, where it was asked."""
+    """`relation` is what is read, which may be a band of the layer's overview. `pieces` is the table where those of
+    its heavy polygons are read. `boxes` are in `crs`, `rows` meet them. `plan` is what PostgreSQL says of the last statement, where it was asked."""
 
     layer: str
     relation: str
     how: How
     way: str
+    pieces: str | None
+    crs: str
     boxes: tuple[Bounds, ...]
     rows: int
     limit: int
@@ -65,6 +70,8 @@ def explain(
         relation=f"{rows.layer.schema}.{rows.layer.name}" if rows.layer.schema else rows.layer.id,
         how=made.how,
         way=rows.search.way.value,
+        pieces=_pieces(rows.layer),
+        crs="the grid's CRS" if rows.search.way is Way.TRANSFORM else f"SRID {rows.layer.geometry.crs.srid}",
         boxes=(*rows.search.boxes, *rows.search.around),
         rows=_count(pool, rows, question, until),
         limit=request.limit,
@@ -74,6 +81,10 @@ def explain(
         ms=ms,
         plan=_plan(pool, rows, question, until) if analyze else (),
     )
+
+
+def _pieces(layer: RowLayer) -> str | None:
+    return f"{own_schema.SCHEMA}.{layer.pieces.table}" if isinstance(layer, PiecedLayer) else None
 
 
 def _count(pool: Pool, rows: TileRows, question: Question, until: float) -> int:

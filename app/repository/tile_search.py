@@ -30,7 +30,7 @@ _FINE = 1024
 class Way(StrEnum):
     """How a row is found to meet the tile's buffered box."""
 
-    INDEX = "by its box in the layer's CRS, with the spatial index"
+    INDEX = "by its box, with the spatial index"
     CAST = "a geography by its box in degrees, without index"
     TRANSFORM = "by its box in the grid's CRS, without index"
     EVERY_ROW = "every row: the tile is all there is, or there are fewer rows than the limit"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal, NamedTuple, Self
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
@@ -127,6 +128,16 @@ class CacheSettings(Part):
         # TiMVT's name holds a whole header: "public, max-age=3600".
         match = re.search(r"max-age=(\d+)", value) if isinstance(value, str) else None
         return match[1] if match else value
+
+    @field_validator("cache_redis_url")
+    @classmethod
+    def _is_of_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parts = urlsplit(value.get_secret_value())
+            if parts.scheme not in ("redis", "rediss", "unix"):
+                raise ValueError("must begin with redis://, rediss:// or unix://")
+            _ = parts.port  # a ValueError where it is no number
+        return value
 
     @field_validator("cache_redis_sentinels", "cache_redis_cluster")
     @classmethod

@@ -60,16 +60,21 @@ def inside(target: Target, plan: BandPlan, features: sql.Composable) -> sql.Comp
     ).format(block=identifier(BLOCK), features=features, cell=target.sql.cell(plan))
 
 
+_NOWHERE = sql.SQL(
+    "SELECT 0 AS block, 0 AS inside, NULL::box AS cells, NULL::numeric AS sum_x, NULL::numeric AS sum_y WHERE false"
+)
+
+
 def write(
     connection: Connection[Any],
     target: Target,
     number: int,
-    plan: BandPlan,
+    plan: BandPlan | None,
     blocks: Blocks,
-    features: sql.Composable,
+    features: sql.Composable | None,
 ) -> None:
     """The table of blocks for the features that a band has just been made of, `blocks` as measured. In the transaction, and
-    the snapshot, of both."""
+    the snapshot, of both. Without `features`, where there are pieces alone: they lie in no cells."""
     name = f"overview_{number}_blocks"
     bounds = blocks.bounds
     if isinstance(bounds, sql.Identifier):
@@ -85,7 +90,7 @@ def write(
             "LEFT JOIN ({inside}) AS inside ON inside.block = bound.block ORDER BY bound.block"
         ).format(
             table=named(name), bounds=as_array(bounds), seen=seen(target, blocks, trace),
-            inside=inside(target, plan, features),
+            inside=_NOWHERE if plan is None or features is None else inside(target, plan, features),
         )
     )  # fmt: skip
     connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY (block)").format(named(name)))

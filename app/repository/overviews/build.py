@@ -84,7 +84,7 @@ class _Bands:
             finer = done.get(band.zoom) or self._band(made, finer, self._served(band.zoom, last)[0])
         if plan.pieces and not registry.has_pieces(self.connection, self.number):
             self.report("heavy polygons in pieces", len(plan.bands), steps)
-            self._pieces()
+            self._pieces(plan)
         self.report("the overview in its place", steps - 1, steps)
 
     def _above(self, band: BandPlan, finer: Band | None) -> BandPlan:
@@ -143,12 +143,17 @@ class _Bands:
             registry.note(self.connection, self.number, f"z{plan.zoom}", measured)
         return band
 
-    def _pieces(self) -> None:
+    def _pieces(self, plan: Plan) -> None:
         name, began = f"overview_{self.number}_pieces", time.monotonic()
         with self.connection.transaction():
             self._one_instant()
             keys.tell_apart(self.connection, self.target.layer, always(self.connection, self.target))
-            block_table.doubt(self.connection, self.target, self.number)
+            if plan.bands:
+                block_table.doubt(self.connection, self.target, self.number)
+            else:
+                grants.see_every_row(self.connection, self.target.layer)
+                divided = block_bounds.measured(self.connection, self.target)
+                block_table.write(self.connection, self.target, self.number, None, divided, None)
             heavy = self.target.sql.heavy(always(self.connection, self.target))
             pieces = band_table.make(self.connection, self.target, name, heavy, BandPlan(-1, 0.0))
             band_table.publish(self.connection, self.target, self.number, "pieces", pieces)

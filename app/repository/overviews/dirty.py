@@ -173,8 +173,17 @@ class Dirty:
         number = self.blocks.number(self.target, self.target.sql.shapes.column())
         return sql.SQL("({} <> ALL ({}::int4[]))").format(number, listed)
 
-    def settle(self, finest: BandPlan) -> None:
-        """Write down how the dirty blocks are now."""
+    def settle(self, finest: BandPlan | None) -> None:
+        """Write down how the dirty blocks are now; without a band their rows alone."""
+        if finest is None:
+            self._execute(
+                sql.SQL(
+                    "UPDATE {table} AS b SET rows = COALESCE(now.rows, 0), digest = COALESCE(now.digest, 0)\n"
+                    "FROM pg_temp.flagstone_blocks AS d LEFT JOIN pg_temp.flagstone_seen AS now ON now.block = d.block"
+                    " WHERE d.is_dirty AND b.block = d.block"
+                ).format(table=named(self.table))
+            )
+            return
         only = sql.SQL("(SELECT * FROM pg_temp.flagstone_features WHERE {} IN (SELECT block FROM pg_temp.flagstone_blocks"
                        " WHERE is_dirty))").format(
             identifier(BLOCK)

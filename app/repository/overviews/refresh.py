@@ -95,8 +95,8 @@ def _refreshed(
     bands = [band for kind, band in tables if kind == "band"]
     noted = next((band.table for kind, band in tables if kind == "blocks"), None)
     known = document.get("blocks")
-    if noted is None or known is None or not bands:
-        return "nothing is known of the rows that it was made of"
+    if noted is None or known is None:
+        return "the counts of the rows that it was made of are missing"
     if known["made_by"] != block_table.made_by(connection, target):
         return "it was made by another version of PostGIS, GEOS or PROJ"
     here = Trace.of(connection, target)
@@ -119,9 +119,10 @@ def _refreshed(
                 grants.writable(connection, target.layer, band.table)
         report("rows that changed", 1, steps)
         rewriting = Rewriting(connection, target, number)
-        done = rewriting.bands(bands, dirty.cells(bands[0]))
+        if bands:
+            done = rewriting.bands(bands, dirty.cells(bands[0]))
         done += [rewriting.pieces(band, dirty, count.dirty) for kind, band in tables if kind == "pieces"]
-        dirty.settle(bands[0].plan)
+        dirty.settle(bands[0].plan if bands else None)
     # Several at once grant rights on the schema.
     own_schema.alone(connection)
     for kind, band in tables:
