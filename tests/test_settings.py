@@ -45,13 +45,13 @@ def test_every_setting_has_help_and_a_unit_in_its_name_or_text() -> None:
         ({"FLAGSTONE_LOG_FORMAT": "xml"}, "FLAGSTONE_LOG_FORMAT: Input should be 'text' or 'json'"),
         ({"FLAGSTONE_TRANSACTION_POOLING": "perhaps"}, "FLAGSTONE_TRANSACTION_POOLING"),
         ({"FLAGSTONE_PUBLIC_URL": "maps.example.org"}, "FLAGSTONE_PUBLIC_URL"),
-        ({"FLAGSTONE_CACHE_RULES": "roads"}, "FLAGSTONE_CACHE_RULES: Value error, 'roads' is not `layer=seconds`"),
+        ({"FLAGSTONE_CACHE_RULES": "roads"}, "FLAGSTONE_CACHE_RULES: 'roads' is not `layer=seconds`"),
         ({"FLAGSTONE_CACHE_RULES": "roads@9-2=5"}, "the first zoom is above the last"),
         ({"CACHE_TYPE": "RedisCache"}, "CACHE_REDIS_URL"),
         ({"CACHE_TYPE": "RedisSentinelCache"}, "needs CACHE_REDIS_SENTINELS"),
         ({"CACHE_TYPE": "RedisClusterCache"}, "needs CACHE_REDIS_CLUSTER or CACHE_REDIS_URL"),
         ({"CACHE_TYPE": "RedisClusterCache", "CACHE_REDIS_CLUSTER": "a:1", "CACHE_REDIS_DB": "3"}, "CACHE_REDIS_DB: a cluster has"),
-        *[({"CACHE_REDIS_SENTINELS": wrong}, "CACHE_REDIS_SENTINELS: Value error") for wrong in (
+        *[({"CACHE_REDIS_SENTINELS": wrong}, "CACHE_REDIS_SENTINELS: ") for wrong in (
             "sentinel", "sentinel:", ":26379", "a:1,b", "a:0", "a:65536", "a b:1", "::1:26379")],
         *[({"CACHE_TYPE": kind}, "CACHE_TYPE: Input should be 'memory', 'RedisCache', 'RedisSentinelCache'") for kind in (
             "SimpleCache", "MemcachedCache", "FileSystemCache", "flask_caching.backends.FileSystemCache", "nosuch.thing",
@@ -60,6 +60,10 @@ def test_every_setting_has_help_and_a_unit_in_its_name_or_text() -> None:
         ({"FLAGSTONE_TILE_BUFFER": "1000"}, "FLAGSTONE_TILE_BUFFER"),
         ({"DB_MAX_CONN_SIZE": "0"}, "DB_MAX_CONN_SIZE"),
         ({"FLAGSTONE_NO_SUCH": "1"}, "FLAGSTONE_NO_SUCH"),
+        *[({"FLAGSTONE_CORS_ORIGINS": wrong}, f"FLAGSTONE_CORS_ORIGINS: '{wrong}' is neither") for wrong in (
+            "maps.example.org", "https://maps.example.org/map", "https://a b")],
+        *[({name: "99999999999999999999"}, f"{name}: Input should be less") for name in (
+            "FLAGSTONE_CACHE_TTL_S", "FLAGSTONE_CACHE_FOLLOWED_TTL_S", "FLAGSTONE_HTTP_MAX_AGE_S")],
     ],
 )
 def test_wrong_value_is_refused_with_the_variable_s_name(values: dict[str, str], said: str) -> None:
@@ -127,6 +131,12 @@ class TestLoading:
 
     def test_empty_variable_is_not_set(self, tmp_path: Path) -> None:
         assert self.shown(tmp_path, {"PORT": "", "DATABASE_URL": ""}, "s.port, s.database_url").stdout.strip() == "8081 None"
+
+    def test_a_name_that_is_none_is_told_with_the_nearest_one(self, tmp_path: Path) -> None:
+        answer = self.shown(tmp_path, {"FLAGSTONE_POOLSIZE": "3", "FLAGSTONE_QQQ": "1"}, "s.name")
+        assert answer.stdout.strip() == "Flagstone"
+        assert "FLAGSTONE_POOLSIZE is no setting of Flagstone; did you mean FLAGSTONE_POOL_SIZE?" in answer.stderr
+        assert "FLAGSTONE_QQQ is no setting of Flagstone" in answer.stderr
 
     def test_one_notice_for_each_old_name(self, tmp_path: Path) -> None:
         answer = self.shown(tmp_path, {"TIMVT_NAME": "Old", "TIMVT_DEBUG": "1"}, "s.name")

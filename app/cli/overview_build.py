@@ -106,9 +106,11 @@ def _all(
             quiet = every and outcome.done in ("unneeded", "impossible")
             if live and not quiet:
                 click.echo(outcome.said, err=outcome.done == "failed")
-    except BaseException:
+    except BaseException as error:
         # Ctrl-C: what runs in the database must not go on without anybody.
         work.cancel()
+        if isinstance(error, KeyboardInterrupt):
+            click.echo("Interrupted; the same command goes on from there.", err=True)
         raise
     finally:
         executor.shutdown(cancel_futures=True)

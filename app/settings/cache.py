@@ -61,6 +61,10 @@ def _rules(value: Any) -> Any:
     return tuple(rule if isinstance(rule, CacheRule) else CacheRule.parse(rule) for rule in words(value))
 
 
+_LONGEST_S = 315_360_000
+"""Ten years. Redis takes no time to live that does not fit its clock."""
+
+
 class CacheSettings(Part):
     """flask-caching's own names where it has one, and ours."""
 
@@ -87,10 +91,10 @@ class CacheSettings(Part):
         description="Some nodes for CACHE_TYPE=RedisClusterCache, by which the others are found: `host:port,host:port`.")
     cache_key_prefix: str = Field("flagstone:", alias="CACHE_KEY_PREFIX", description="What every key in the cache begins with.")
     cache_ttl_s: int = Field(
-        300, ge=0, validation_alias=names("FLAGSTONE_CACHE_TTL_S", "CACHE_DEFAULT_TIMEOUT"),
+        300, ge=0, le=_LONGEST_S, validation_alias=names("FLAGSTONE_CACHE_TTL_S", "CACHE_DEFAULT_TIMEOUT"),
         description="Seconds a tile is kept; 0 keeps none.")
     cache_followed_ttl_s: int = Field(
-        86_400, ge=0, alias="FLAGSTONE_CACHE_FOLLOWED_TTL_S",
+        86_400, ge=0, le=_LONGEST_S, alias="FLAGSTONE_CACHE_FOLLOWED_TTL_S",
         description="Seconds a tile is kept of a layer whose changes are followed, as long as none comes.")
     changes_poll_ms: int = Field(
         50, ge=0, le=10_000, alias="FLAGSTONE_CHANGES_POLL_MS",
@@ -112,7 +116,7 @@ class CacheSettings(Part):
     cache_max_tile_kb: int = Field(
         2048, ge=1, alias="FLAGSTONE_CACHE_MAX_TILE_KB", description="Compressed tiles above this are not cached, kilobytes.")
     http_max_age_s: int | None = Field(
-        None, ge=0, validation_alias=names("FLAGSTONE_HTTP_MAX_AGE_S", "TIMVT_CACHECONTROL"), description="max-age told to clients, seconds. Default: the tile's time to live.")
+        None, ge=0, le=_LONGEST_S, validation_alias=names("FLAGSTONE_HTTP_MAX_AGE_S", "TIMVT_CACHECONTROL"), description="max-age told to clients, seconds. Default: the tile's time to live.")
 
     http_followed_s_maxage_s: int = Field(
         1, ge=0, le=3600, alias="FLAGSTONE_HTTP_FOLLOWED_S_MAXAGE_S",

@@ -8,10 +8,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any, Self
 
 from dotenv import find_dotenv, load_dotenv
 from pydantic import SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from ..errors import ConfigurationError
 from .cache import CacheSettings
@@ -56,6 +58,10 @@ class Settings(ProcessSettings, WebSettings, EventSettings, CacheSettings, TileS
         settings = cls._from(environment)
         for old, new in settings.old_names_in(environment):
             log.warning("%s is read as %s; please rename it", old, new)
+        known = cls.variables() | cls._old_names().keys()
+        for name in sorted(name for name in environment if name.startswith("FLAGSTONE_") and name not in known):
+            like = get_close_matches(name, known, 1)
+            log.warning("%s is no setting of Flagstone%s", name, f"; did you mean {like[0]}?" if like else "")
         for name in _WITHOUT_MEANING & environment.keys():
             log.warning("%s has no meaning for Flagstone and is not used", name)
         return settings
@@ -75,8 +81,7 @@ class Settings(ProcessSettings, WebSettings, EventSettings, CacheSettings, TileS
             return cls(**{name: value for name, value in values.items() if name in known})
         except ValidationError as error:
             # Not the text of the error as it is: it quotes values, and a value may be a password.
-            faults = [f"{'.'.join(map(str, fault['loc'])) or 'settings'}: {fault['msg']}" for fault in error.errors()]
-            raise ConfigurationError("; ".join(faults)) from None
+            raise ConfigurationError("; ".join(map(_fault, error.errors()))) from None
 
     @classmethod
     def variables(cls) -> set[str]:
@@ -113,3 +118,9 @@ class Settings(ProcessSettings, WebSettings, EventSettings, CacheSettings, TileS
     def connections(self) -> int:
         """Connections of one worker's pool."""
         return self.pool_size or self.threads
+
+
+def _fault(fault: ErrorDetails) -> str:
+    """What is wrong with a setting; what is wrong with several of them names them itself."""
+    said = fault["msg"].removeprefix("Value error, ")
+    return f"{'.'.join(map(str, fault['loc']))}: {said}" if fault["loc"] else said

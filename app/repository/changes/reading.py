@@ -49,7 +49,7 @@ def notices(tables: Collection[Followed]) -> tuple[str, ...]:
     """Whoever installed triggers must not find out by old tiles that some are missing."""
     return tuple(
         f"Changes of {each.name} are not followed: {each.fault}. Its tiles are kept for their time to live."
-        " `flask changes install` covers what is new."
+        " `flask changes install --all` covers what is new, and forgets what is gone."
         for each in tables
         if each.fault is not None
     )
