@@ -11,6 +11,7 @@ from flask import Flask
 
 from tests.change_logs import install
 from tests.conftest import MakeApp
+from tests.overview_builds import overview
 from tests.tile_decoding import attributes, get
 
 TILE = "/tiles/public.cities/4/8/5"
@@ -93,6 +94,27 @@ def test_a_tile_far_from_the_edit_stays_in_the_cache(followed_app: Flask, cities
     before = CACHE_HITS._value.get()
     get(followed_app, far)
     assert CACHE_HITS._value.get() == before + 1
+
+
+def test_a_refresh_of_the_overview_is_in_the_tile_within_seconds(cities: str, make_app: MakeApp) -> None:
+    overview(cities, "public.cities", [4])
+    quick = {"FLAGSTONE_CATALOG_INTERVAL_S": 3600, "FLAGSTONE_CATALOG_MISS_INTERVAL_S": 0.2}
+    command = make_app(cities, **quick).test_cli_runner()
+    assert command.invoke(args=["changes", "install", "public.cities"]).exit_code == 0
+    app = make_app(cities, FLAGSTONE_CACHE_TTL_S=0, **quick)
+    app.extensions["flagstone"].open()
+    wait_until(lambda: is_kept(app, TILE))
+    assert get(app, TILE).headers["Flagstone-Tile"] == "overview"
+    with psycopg.connect(cities, autocommit=True) as connection:
+        connection.execute("UPDATE public.cities SET name = 'Schaan'")
+    time.sleep(0.3)
+    wait_until(lambda: is_kept(app, TILE))
+    assert names(app) == {"Vaduz"}, "kept as the overview had it"
+    refreshed = command.invoke(args=["overviews", "refresh", "public.cities"])
+    assert refreshed.exit_code == 0, refreshed.output
+    wait_until(lambda: names(app) == {"Schaan"})
+    assert get(app, TILE).headers["Flagstone-Tile"] == "overview"
+    wait_until(lambda: is_kept(app, TILE))
 
 
 def test_without_triggers_the_time_to_live_holds(cities: str, make_app: MakeApp) -> None:

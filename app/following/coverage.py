@@ -1,4 +1,4 @@
-"""Which tables are followed whole: looked at again and again, for each process has a catalog of its own."""
+"""Which tables are followed whole, and what overviews hold: looked at again and again, for each process has a catalog of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TELLS_S = 15.0
 class Coverage:
     """The tables of which every change is written down, by oid, as the database said last.
 
-    `changed` is called where other tables are followed than before: the catalog has to know.
+    `changed` is called where other tables are followed than before, or overviews hold something else: the catalog has to know.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Coverage:
         self._clock = clock
         self._roots: dict[int, list[int]] = {}
         self._looked_at = float("-inf")
-        self._known: set[tuple[object, ...]] | None = None
+        self._known: tuple[set[tuple[object, ...]], str] | None = None
         self._tells_until = float("-inf")
 
     def is_due(self) -> bool:
@@ -52,19 +52,21 @@ class Coverage:
         for root, each in self.tables.items():
             for member in each.members or ():
                 self._roots.setdefault(member, []).append(root)
-        self._tell(found)
+        self._tell(found, self._changes.overviews())
         return before - self.tables.keys()
 
     def roots(self, relation: int) -> Sequence[int] | None:
         """The followed tables that a table is part of; None for one that was not there when it was looked."""
         return self._roots.get(relation)
 
-    def _tell(self, found: Sequence[Followed]) -> None:
-        """Have the catalog read again where other tables are followed than before, or under other names."""
-        known: set[tuple[object, ...]] = {
+    def _tell(self, found: Sequence[Followed], overviews: str) -> None:
+        """Have the catalog read again where other tables are followed than before, or under other names, or where an overview
+        was built or refreshed: the keys of kept tiles name it."""
+        tables: set[tuple[object, ...]] = {
             (each.relation, each.name, each.partly, *each.geometry_columns, *(each.members or ()))
             for each in found if each.fault is None
         }  # fmt: skip
+        known = (tables, overviews)
         if self._known is not None and known != self._known:
             self._tells_until = self._clock() + _TELLS_S
         self._known = known

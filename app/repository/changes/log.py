@@ -23,6 +23,9 @@ _IS_THERE = (
     " WHERE n.nspname = 'flagstone' AND c.relname = 'change_followed'"
     " AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT'))"
 )
+_OVERVIEWS = (
+    "SELECT pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat(id, ' ', build), ',' ORDER BY id)) FROM flagstone.overview WHERE complete"
+)
 MOST_NEWS = 20_000
 """More changes than these at once, and everything counts as changed: it is cheaper to make tiles than to read all that."""
 
@@ -87,6 +90,15 @@ class ChangeLog:
         """Every table that is followed; none where nothing was ever installed or the login may not know of it."""
         with self._pool.borrowed(_WHAT) as connection:
             return coverage(connection)
+
+    def overviews(self) -> str:
+        """One word for what all whole overviews hold, which each build changes and each refresh that found something."""
+        with self._pool.borrowed(_WHAT) as connection:
+            try:
+                row = connection.execute(_OVERVIEWS).fetchone()
+            except (InsufficientPrivilege, UndefinedTable):
+                return ""
+        return str(row[0]) if row else ""
 
     def read(self, snapshot: str, postgis: str, applied: Collection[int] = ()) -> News:
         """What happened since a snapshot, but for transactions that were `applied` already; DatabaseDown and the like.
