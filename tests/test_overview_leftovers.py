@@ -136,6 +136,10 @@ def test_a_build_again_goes_on_where_it_was(app: Flask, layers: str) -> None:
         built(layers, end_at("zoom 0"))
     made = dict(execute(layers, "SELECT table_name, relation FROM flagstone.overview_band WHERE overview = 2 AND kind = 'band'"))
     assert len(made) == 2
+    app.extensions["flagstone"].catalog.reload()
+    states = {each["overview"]: each["state"] for each in asked(app, "status")}
+    assert states[1] == "served"
+    assert states[2].startswith("not whole: the one before is served meanwhile") and "--again" in states[2]
     said(app, "build", LAYER, "--again")
     assert numbers(layers) == [2]
     now = dict(execute(layers, "SELECT table_name, relation FROM flagstone.overview_band WHERE kind = 'band'"))

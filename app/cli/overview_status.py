@@ -89,7 +89,7 @@ def _state(each: OverviewStatus, catalog: Catalog) -> str:
     if any(table.bytes is None for table in each.tables):
         return "not whole: a table of it was dropped; `flask overviews build` makes it again"
     if _is_superseded(each, catalog) and not each.complete and each.document.get("again"):
-        return ("not whole: the one before is served meanwhile; `flask overviews build --again` goes on with this one,"
+        return ("not whole: the one before is served meanwhile; `flask overviews build --again` ends it or begins anew,"
                 " `flask overviews drop --unused` removes it")
     if _is_superseded(each, catalog):
         return f"not served: {fault}; the next build or refresh, or `flask overviews drop --unused`, removes it"

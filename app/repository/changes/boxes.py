@@ -29,7 +29,8 @@ def lonlat_boxes(
 ) -> list[tuple[Bounds, ...] | None]:
     """The boxes of each change: of each the edges, and the SRID of the CRS that they are in.
 
-    Rows of SRID 0 are in `default_srid`, longitude and latitude where there is none. None for a change that may be anywhere: what cannot be projected is, and what is no box at all.
+    Rows of SRID 0 are in `default_srid`, longitude and latitude where there is none. None for a change that may be anywhere:
+    what cannot be projected is, and what is no box at all.
     """
     usual = default_srid or _LONLAT
     by_srid: dict[int, list[Bounds]] = {}
