@@ -140,7 +140,9 @@ def test_texts_that_their_collation_takes_for_equal_still_have_one_order(make_ap
     assert orders == [["A", "B", "C", "a", "b", "c"], ["A", "a", "B", "b", "C", "c"]] * 2
 
 
-def test_only_the_layers_own_order_is_prepared_at_once(app: Flask) -> None:
+def test_only_the_layers_own_order_is_prepared_at_once(make_app: MakeApp, oddity: Callable[[str], str]) -> None:
+    # One connection: of several another one may have been asked.
+    app = make_app(oddity("row_parameters"), FLAGSTONE_POOL_SIZE="1")
     there = app.extensions["flagstone"]
     for path in (address("public.ranked", "9/256/255"), address("public.ranked", "9/256/255", sortby="-score")):
         get(app, path)

@@ -13,7 +13,6 @@ from typing import Any, Self
 
 from dotenv import find_dotenv, load_dotenv
 from pydantic import SecretStr, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
 from ..errors import ConfigurationError
 from .cache import CacheSettings
@@ -120,7 +119,7 @@ class Settings(ProcessSettings, WebSettings, EventSettings, CacheSettings, TileS
         return self.pool_size or self.threads
 
 
-def _fault(fault: ErrorDetails) -> str:
+def _fault(fault: Mapping[str, Any]) -> str:
     """What is wrong with a setting; what is wrong with several of them names them itself."""
     said = fault["msg"].removeprefix("Value error, ")
     return f"{'.'.join(map(str, fault['loc']))}: {said}" if fault["loc"] else said
