@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from io import StringIO
 from pathlib import Path
 
 import mapbox_vector_tile
 import psycopg
 import pytest
+from rich.console import Console
 
 from app.layers.crs import lonlat
 from app.layers.grids import Grids
@@ -24,7 +26,7 @@ from bench.drawing import ZOOMS, DrawnTile, Place, draw, tile_at
 from bench.parameters import OTHERS, SAME, ParameterFigures
 from bench.parameters import PLAIN as WITHOUT
 from bench.plain import Plain
-from bench.report import Results, goals
+from bench.report import Results, goals, show
 from bench.throughput import EMPTY_VIEW, MEMORY, Run, Throughput
 from bench.tile_times import HTTP, OURS, PLAIN, TileFigures
 from bench.turns import in_turns, percentile
@@ -111,9 +113,25 @@ def test_goals_are_judged_on_the_figures_and_never_hidden() -> None:
         ("+1.90 ms", False), ("1 of 2 tiles slower", False), ("1 of 2 tiles slower", False)]  # fmt: skip
 
 
-def test_a_tile_of_which_plain_gives_only_a_part_is_not_compared() -> None:
-    results = Results("scripts/bench", tiles=[figures(1, 500_000, 10.0, 80.0, 90.0, plain_bytes=251)])
+@pytest.mark.parametrize("x", [0, 33])
+def test_a_tile_of_which_plain_gives_only_a_part_is_not_compared_and_said(x: int) -> None:
+    part = TileFigures(DrawnTile("a.b", 6, x, 22), 500_000, 500_000, 399_999, {PLAIN: 10.0, OURS: 80.0, HTTP: 90.0})
+    results = Results("scripts/bench", tiles=[part])
     assert results.compared == [] and goals(results) == []
+    console = Console(file=StringIO(), width=300)
+    show(results, console)
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "out a fifth or more: 1 tiles" in said and "slower for 1 of them, by 70.00 ms at most" in said
+
+
+def test_a_tile_of_which_plain_gives_four_fifths_is_compared() -> None:
+    enough = TileFigures(DrawnTile("a.b", 6, 33, 22), 500_000, 500_000, 400_000, {PLAIN: 10.0, OURS: 80.0, HTTP: 90.0})
+    assert Results("scripts/bench", tiles=[enough]).compared == [enough]
+
+
+def test_an_empty_tile_is_compared_unless_it_is_at_the_edge_of_the_world() -> None:
+    edge, inside = (TileFigures(DrawnTile("a.b", 6, x, 22), 0, 0, 0, {PLAIN: 0.1, OURS: 0.2, HTTP: 1.0}) for x in (63, 33))
+    assert Results("scripts/bench", tiles=[edge, inside]).compared == [inside]
 
 
 def test_help_names_every_option_and_prepares_nothing() -> None:
