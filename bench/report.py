@@ -125,10 +125,10 @@ def _show_slower(results: Results, console: Console) -> None:
         if len(slower) > 20:
             console.print(f"  … and {len(slower) - 20} more")
     if results.poorer:
-        slower = sum(figures.is_slower(OURS) for figures in results.poorer)
+        many = sum(figures.is_slower(OURS) for figures in results.poorer)
         more = max(figures.ms[OURS] - figures.ms[PLAIN] for figures in results.poorer)
         console.print(f"Plain leaves out a fifth or more of {len(results.poorer)} tiles, which are not compared. Flagstone's statement, with all"
-                      f" of their rows, is slower for {slower} of them, by {more:.2f} ms at most.")  # fmt: skip
+                      f" of their rows, is slower for {many} of them, by {more:.2f} ms at most.")  # fmt: skip
 
 
 def _parameters(found: Sequence[ParameterFigures]) -> Table:

@@ -1,9 +1,8 @@
 """Real servers and databases for every test. What is missing skips on a laptop and fails with CI=true."""
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -13,6 +12,7 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from scripts.lib import packages, postgres
+from tests.servers.cluster import private_cluster
 from tests.servers.cutting_proxy import CuttingProxy
 from tests.servers.gunicorn import Gunicorn
 from tests.servers.nginx import Nginx
@@ -88,33 +88,18 @@ def server() -> Iterator[DatabaseServer]:
     with ExitStack() as started:
         dsn = os.environ.get("TEST_DATABASE_URL")
         if dsn is None:
-            dsn = started.enter_context(_private_cluster("autovacuum")).dsn("postgres")
+            dsn = started.enter_context(_cluster()).dsn("postgres")
         running = DatabaseServer(dsn)
         started.callback(running.close)
         yield running
 
 
-class _private_cluster:  # noqa: N801 - used as a function
-    """A PostgreSQL in a directory that goes with it. Nothing that it says survives the machine: no fsync."""
-
-    def __init__(self, *switched_off: str) -> None:
-        self._switched_off = switched_off
-
-    def __enter__(self) -> postgres.Cluster:
-        if postgres.programs() is None:
-            _missing(packages.sentence([packages.postgis()]))
-        # Not pytest's directories: PostgreSQL's account, where pytest is root, may not enter them.
-        self._directory = tempfile.TemporaryDirectory(prefix="flagstone-test-", dir="/var/tmp")
-        Path(self._directory.name).chmod(0o755)
-        settings = {"max_connections": "200", "wal_level": "minimal", "max_wal_senders": "0",
-                    **dict.fromkeys(self._switched_off, "off")}  # fmt: skip
-        self._cluster = postgres.Cluster(Path(self._directory.name) / "postgres", durable=False, settings=settings)
-        self._cluster.start()
-        return self._cluster
-
-    def __exit__(self, *_: object) -> None:
-        self._cluster.stop()
-        self._directory.cleanup()
+@contextmanager
+def _cluster() -> Iterator[postgres.Cluster]:
+    if postgres.programs() is None:
+        _missing(packages.sentence([packages.postgis()]))
+    with private_cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")
@@ -176,7 +161,7 @@ def sample_database(server: DatabaseServer, template: str) -> str:
 @pytest.fixture
 def own_server() -> Iterator[postgres.Cluster]:
     """A PostgreSQL that this test may stop and start: database `postgres`, with PostGIS."""
-    with _private_cluster("autovacuum") as cluster:
+    with _cluster() as cluster:
         cluster.sql("CREATE EXTENSION postgis")
         yield cluster
 
