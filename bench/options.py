@@ -6,6 +6,8 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from .revisions import exists
+
 PARTS = ("tiles", "parameters", "composites", "throughput", "memory", "start")
 
 _DESCRIPTION = """\
@@ -26,6 +28,7 @@ class Options:
     tiles: int
     seed: int
     parts: tuple[str, ...]
+    against: str | None
     json: Path | None
 
     @property
@@ -67,6 +70,8 @@ def read(arguments: list[str]) -> Options:
     parser.add_argument("--seed", type=int, default=1, help="of the drawn tiles; default 1")
     parser.add_argument("--only", choices=PARTS, action="append", metavar="PART",
                         help=f"measure one part alone: {', '.join(PARTS)}; may be repeated")  # fmt: skip
+    parser.add_argument("--against", metavar="REVISION",
+                        help="no part, but this checkout's tiles beside those of an older revision of it")  # fmt: skip
     parser.add_argument("--scale", action="store_true",
                         help="layers of millions of rows, and overviews; `--scale --help` says more")  # fmt: skip
     parser.add_argument("--fresh", action="store_true",
@@ -76,5 +81,9 @@ def read(arguments: list[str]) -> Options:
     tiles = given.tiles if given.tiles is not None else 68 if given.quick else 272
     if not 1 <= tiles <= 5000:
         parser.error("--tiles must be 1 to 5000")
-    parts = tuple(part for part in PARTS if given.only is None or part in given.only)
-    return Options(given.quick, tiles, given.seed, parts, given.json.resolve() if given.json else None)
+    if given.against is not None and given.only:
+        parser.error("--against measures no part: leave --only out")
+    if given.against is not None and not exists(given.against):
+        parser.error(f"--against: git knows no revision {given.against!r} here")
+    parts = () if given.against else tuple(part for part in PARTS if given.only is None or part in given.only)
+    return Options(given.quick, tiles, given.seed, parts, given.against, given.json.resolve() if given.json else None)

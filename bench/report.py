@@ -12,7 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from . import composites, parameters, throughput, tile_times
+from . import against, composites, parameters, throughput, tile_times
+from .against import NOW, THEN, AgainstFigures
 from .composites import CompositeFigures
 from .memory import MEGABYTE, WorkerMemory
 from .parameters import ParameterFigures
@@ -36,6 +37,7 @@ class Results:
 
     command: str
     tiles: list[TileFigures] = field(default_factory=list)
+    against: list[AgainstFigures] = field(default_factory=list)
     parameters: list[ParameterFigures] = field(default_factory=list)
     composites: list[CompositeFigures] = field(default_factory=list)
     throughput: Throughput | None = None
@@ -60,6 +62,7 @@ class Results:
             "command": self.command,
             "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
             "tiles": [{**asdict(figures), "light": figures.is_light, "compared": figures.plain_is_whole} for figures in self.tiles],
+            "against": [asdict(figures) for figures in self.against],
             "parameters": [asdict(figures) for figures in self.parameters],
             "composites": [{**asdict(figures), "bound_ms": figures.bound_ms, "ratio": figures.ratio} for figures in self.composites],
             "throughput": {name: [asdict(run) for run in runs] for name, runs in self.throughput.rounds.items()} if self.throughput else {},
@@ -77,6 +80,8 @@ def show(results: Results, console: Console) -> None:
             if chosen:
                 console.print(_tiles(title, chosen))
         _show_slower(results, console)
+    if results.against:
+        console.print(_against(results.against))
     if results.parameters:
         console.print(_parameters(results.parameters))
     if results.composites:
@@ -129,6 +134,19 @@ def _show_slower(results: Results, console: Console) -> None:
         more = max(figures.ms[OURS] - figures.ms[PLAIN] for figures in results.poorer)
         console.print(f"Plain leaves out a fifth or more of {len(results.poorer)} tiles, which are not compared. Flagstone's statement, with all"
                       f" of their rows, is slower for {many} of them, by {more:.2f} ms at most.")  # fmt: skip
+
+
+def _against(found: Sequence[AgainstFigures]) -> Table:
+    table = Table(title=f"{len(found)} tiles over HTTP, no cache, beside an older revision", title_justify="left")
+    for heading in ("", "then, median ms", "now, median ms", "now by then, median", "lowest and highest"):
+        table.add_column(heading, justify="right" if heading else "left")
+    light = [figures for figures in found if figures.sent_bytes < tile_times.LIGHT_BYTES]
+    for name, chosen in ((f"tiles under {tile_times.LIGHT_BYTES // 1000} kB compressed", light), ("all tiles", found)):
+        if chosen:
+            then, now = (statistics.median(figures.ms[way] for figures in chosen) for way in (THEN, NOW))
+            ratios = sorted(figures.ratio for figures in chosen)
+            table.add_row(name, f"{then:.2f}", f"{now:.2f}", f"{statistics.median(ratios):.2f}", f"{ratios[0]:.2f} {ratios[-1]:.2f}")
+    return table
 
 
 def _parameters(found: Sequence[ParameterFigures]) -> Table:
@@ -196,6 +214,9 @@ def goals(results: Results) -> list[Goal]:
             slower = sum(figures.is_slower(name) for figures in results.compared)
             figure = f"{slower} of {len(results.compared)} tiles slower"
             found.append(Goal(f"no tile slower than plain by more than a tenth and 1 ms, {what}", figure, slower == 0))
+    if results.against:
+        ratio = against.median_ratio(results.against)
+        found.append(Goal(f"a tile within {against.GOAL} times that of the older revision, median", f"{ratio:.2f}", ratio <= against.GOAL))
     if results.parameters:
         most = max(parameters.median_ratio(results.parameters, name) for name in parameters.SAME)
         what = f"a parameter that changes nothing within {parameters.GOAL} times the tile without, median"

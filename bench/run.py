@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from scripts.lib import child
 
-from . import composites, memory, options, parameters, report, start, throughput, tile_times
+from . import against, composites, memory, options, parameters, report, start, throughput, tile_times
 from .stand import Stand
 
 
@@ -32,6 +32,8 @@ def main(arguments: list[str]) -> int:
         with Stand(dsn) as stand, Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             for part in given.parts:
                 _PARTS[part](stand, given, results, progress)
+            if given.against is not None:
+                _against(stand, given.against, given, results, progress)
     except child.Stopped as stopped:
         return stopped.exit_code
     report.show(results, console)
@@ -57,6 +59,16 @@ def _tiles(stand: Stand, given: options.Options, results: report.Results, progre
             results.tiles.append(figures)
             progress.advance(task)
         results.left_out += [f"{name}: not installed" for name in (tile_times.REDIS, tile_times.NGINX) if name not in ready.lines]
+
+
+def _against(stand: Stand, revision: str, given: options.Options, results: report.Results, progress: Progress) -> None:
+    task = progress.add_task("Loading the sample, starting servers", total=given.tiles)
+    with tile_times.TileStand(stand) as ready:
+        drawn = ready.drawn(given.tiles, given.seed)
+    progress.update(task, description=f"Tiles now and at {revision}", total=len(drawn))
+    for figures in against.measure(stand, revision, drawn, given.repeats):
+        results.against.append(figures)
+        progress.advance(task)
 
 
 def _parameters(stand: Stand, given: options.Options, results: report.Results, progress: Progress) -> None:

@@ -12,7 +12,7 @@ from typing import Self
 import psycopg
 
 from app.repository import sample
-from scripts.lib import packages
+from scripts.lib import CHECKOUT, packages
 from tests.servers import port
 from tests.servers.gunicorn import Gunicorn
 from tests.servers.nginx import Nginx
@@ -73,8 +73,14 @@ class Stand:
 
     def gunicorn(self, dsn: str, application: str = "wsgi:app", **settings: str) -> Gunicorn:
         """Flagstone, or another application, under the configuration of production."""
-        given = {"DATABASE_URL": dsn, "FLAGSTONE_LOG_LEVEL": "WARNING", **settings}
-        running = Gunicorn(self.directory(), given, application)
+        return self._gunicorn({"DATABASE_URL": dsn, **settings}, application, CHECKOUT)
+
+    def gunicorn_of(self, checkout: Path, dsn: str, **settings: str) -> Gunicorn:
+        """Flagstone as it is in another directory."""
+        return self._gunicorn({"DATABASE_URL": dsn, **settings}, "wsgi:app", checkout)
+
+    def _gunicorn(self, settings: dict[str, str], application: str, checkout: Path) -> Gunicorn:
+        running = Gunicorn(self.directory(), {"FLAGSTONE_LOG_LEVEL": "WARNING", **settings}, application, checkout)
         self._started.callback(running.stop)
         return running
 

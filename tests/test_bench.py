@@ -21,6 +21,7 @@ from app.repository.catalog_store import CatalogStore
 from app.repository.pool import Pool
 from app.settings import Settings
 from bench import options, tables
+from bench.against import NOW, THEN, AgainstFigures
 from bench.composites import CompositeFigures
 from bench.drawing import ZOOMS, DrawnTile, Place, draw, tile_at
 from bench.parameters import OTHERS, SAME, ParameterFigures
@@ -134,9 +135,32 @@ def test_an_empty_tile_is_compared_unless_it_is_at_the_edge_of_the_world() -> No
     assert Results("scripts/bench", tiles=[edge, inside]).compared == [inside]
 
 
+def test_tiles_are_read_beside_those_of_an_older_revision(server_dsn: str) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "bench.run", "--quick", "--tiles", "2", "--against", "HEAD"], cwd=CHECKOUT,
+        env={**os.environ, "TEST_DATABASE_URL": server_dsn}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    assert "2 tiles over HTTP, no cache, beside an older revision" in answer.stdout
+    assert "times that of the older revision, median" in answer.stdout
+
+
+@pytest.mark.parametrize("revision", ["no-such-revision", "--output=/tmp/x", ""])
+def test_a_revision_that_git_does_not_know_is_refused(revision: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        options.read([f"--against={revision}"])
+    assert "git knows no revision" in capsys.readouterr().err
+
+
+def test_a_tile_is_judged_by_its_time_now_and_then() -> None:
+    results = Results("test")
+    results.against = [AgainstFigures("/tiles/a/0/0/0", 100, {THEN: 10.0, NOW: ms}) for ms in (9.0, 11.0, 30.0)]
+    assert [(goal.figure, goal.met) for goal in goals(results)] == [("1.10", False)]
+
+
 def test_help_names_every_option_and_prepares_nothing() -> None:
     answer = subprocess.run([CHECKOUT / "scripts" / "bench", "--help"], capture_output=True, text=True, check=True)
-    for name in ("--quick", "--tiles", "--seed", "--only", "--json", *options.PARTS):
+    for name in ("--quick", "--tiles", "--seed", "--only", "--against", "--json", *options.PARTS):
         assert name in answer.stdout
     assert answer.stderr == ""
 

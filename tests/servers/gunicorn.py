@@ -13,11 +13,11 @@ from . import port
 class Gunicorn:
     """Runs `application` with nothing but the given settings; a .env of the checkout has no part in it."""
 
-    def __init__(self, directory: Path, settings: dict[str, str], application: str = "wsgi:app") -> None:
+    def __init__(self, directory: Path, settings: dict[str, str], application: str = "wsgi:app", checkout: Path = CHECKOUT) -> None:
         self.port = port.free()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = directory / "gunicorn.log"
-        environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "PORT": str(self.port),
+        environment = {**os.environ, "PYTHONPATH": str(checkout), "PORT": str(self.port),
                        "WEB_CONCURRENCY": "1", **settings}  # fmt: skip
         with self.log.open("ab") as output:
             self.process = child.start(
