@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +28,7 @@ from ..repository.overviews.weighing import request_of
 from .overview_plan import allowance
 from .overviews import GRID, LAYERS, bars, chosen_grid, chosen_layers, explained, size, unforeseen
 from .session import served
+from .stoppable import Stoppable
 from .tables import FORMAT
 
 
@@ -99,8 +99,9 @@ def _all(
     there.catalog.postgis  # noqa: B018 - asked once, before threads ask
     work = _Work(there, grid, again=again, every=every, shown=shown)
     executor = ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="flagstone-overview")
+    futures = [executor.submit(work.outcome, layer) for layer in chosen]
     try:
-        for future in as_completed([executor.submit(work.outcome, layer) for layer in chosen]):
+        for future in as_completed(futures):
             outcome = future.result()
             outcomes.append(outcome)
             quiet = every and outcome.done in ("unneeded", "impossible")
@@ -108,7 +109,7 @@ def _all(
                 click.echo(outcome.said, err=outcome.done == "failed")
     except BaseException as error:
         # Ctrl-C: what runs in the database must not go on without anybody.
-        work.cancel()
+        work.stoppable.end(futures)
         if isinstance(error, KeyboardInterrupt):
             click.echo("Interrupted; the same command goes on from there.", err=True)
         raise
@@ -126,14 +127,7 @@ class _Work:
         self._again = again
         self._every = every
         self._shown = shown
-        self._cancels: list[Callable[[], None]] = []
-        self._stopped = False
-
-    def cancel(self) -> None:
-        """End every statement that runs, and begin no other."""
-        self._stopped = True
-        for cancel in list(self._cancels):
-            cancel()
+        self.stoppable = Stoppable()
 
     def outcome(self, layer: RelationLayer) -> _Outcome:
         """Build one layer; what Flagstone can explain is the outcome."""
@@ -153,40 +147,36 @@ class _Work:
             self._shown.remove_task(task)
 
     def _reported(self, task: TaskID, what: str, done: int, steps: int) -> None:
-        if self._stopped:
+        if self.stoppable.is_stopped:
             raise OverviewError("The build was interrupted; the same command goes on from there.")
         self._shown.update(task, description=what, completed=done, total=steps)
 
     def _outcome(self, layer: RelationLayer, report: Report) -> _Outcome:
         settings, catalog = self._there.settings, self._there.catalog.catalog()
         found = target(self._there.pool, layer, self._grid, catalog.postgis)
-        with administering(settings) as connection:
-            self._cancels.append(connection.cancel_safe)
-            try:
-                whole = None if self._again else registry.whole(connection, layer, self._grid.key)
-                if whole is not None:
-                    said = f"{named(layer)} has a whole overview in {self._grid.id} that fits it; --again builds it anew."
-                    if superseded.sweep(connection, found, whole):
-                        said += " What another build had left over is removed."
-                    return _Outcome(layer, "kept", said)
-                left = registry.unfinished(connection, layer, self._grid.key, again=self._again)
-                if left is not None:
-                    plan = Plan.parse(left.document["plan"])
-                else:
-                    planned = sampling.plan(connection, found, allowance(request_of(found, settings)))
-                    if not planned.is_needed:
-                        return _Outcome(layer, "unneeded", f"{named(layer)} needs no overview: `flask overviews plan` says why.")
-                    plan = planned.plan
-                number = repository.build(connection, found, plan, catalog.login, report, settings, again=self._again)
-                if left is None:
-                    statistics_samples.keep(connection, found, planned.sample)
-                [built] = [each for each in status.read(connection) if each.id == number]
-                said = _said(layer, self._grid, built)
-                if registry.others(connection, layer, self._grid.key, number):
-                    said += f" {superseded.LEFT}"
-                return _Outcome(layer, "built", said, built)
-            finally:
-                self._cancels.remove(connection.cancel_safe)
+        with administering(settings) as connection, self.stoppable.working(connection):
+            whole = None if self._again else registry.whole(connection, layer, self._grid.key)
+            if whole is not None:
+                said = f"{named(layer)} has a whole overview in {self._grid.id} that fits it; --again builds it anew."
+                if superseded.sweep(connection, found, whole):
+                    said += " What another build had left over is removed."
+                return _Outcome(layer, "kept", said)
+            left = registry.unfinished(connection, layer, self._grid.key, again=self._again)
+            if left is not None:
+                plan = Plan.parse(left.document["plan"])
+            else:
+                planned = sampling.plan(connection, found, allowance(request_of(found, settings)))
+                if not planned.is_needed:
+                    return _Outcome(layer, "unneeded", f"{named(layer)} needs no overview: `flask overviews plan` says why.")
+                plan = planned.plan
+            number = repository.build(connection, found, plan, catalog.login, report, settings, again=self._again)
+            if left is None:
+                statistics_samples.keep(connection, found, planned.sample)
+            [built] = [each for each in status.read(connection) if each.id == number]
+            said = _said(layer, self._grid, built)
+            if registry.others(connection, layer, self._grid.key, number):
+                said += f" {superseded.LEFT}"
+            return _Outcome(layer, "built", said, built)
 
 
 def _said(layer: RelationLayer, grid: Grid, built: OverviewStatus) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +30,7 @@ from ..repository.overviews.weighing import request_of
 from .overview_plan import allowance
 from .overviews import GRID, LAYERS, bars, chosen_grid, chosen_layers, explained, unforeseen
 from .session import served
+from .stoppable import Stoppable
 from .tables import FORMAT
 
 
@@ -165,14 +166,14 @@ def _refreshed(
     there.catalog.postgis  # noqa: B018 - asked once, before threads ask
     work = _Work(there, shown)
     executor = ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="flagstone-overview")
+    begun = [each if isinstance(each, _Outcome) else executor.submit(work.outcome, each) for each in found]
     try:
-        futures = [
-            each if isinstance(each, _Outcome) else executor.submit(work.outcome, each) for each in found
-        ]
-        return [each if isinstance(each, _Outcome) else each.result() for each in futures]
-    except BaseException:
+        return [each if isinstance(each, _Outcome) else each.result() for each in begun]
+    except BaseException as error:
         # Ctrl-C: what runs in the database must not go on without anybody.
-        work.cancel()
+        work.stoppable.end([each for each in begun if not isinstance(each, _Outcome)])
+        if isinstance(error, KeyboardInterrupt):
+            click.echo("Interrupted. Nothing is lost: the next refresh does what this one did not.", err=True)
         raise
     finally:
         executor.shutdown(cancel_futures=True)
@@ -184,14 +185,7 @@ class _Work:
     def __init__(self, there: Backend, shown: Progress) -> None:
         self._there = there
         self._shown = shown
-        self._cancels: list[Callable[[], None]] = []
-        self._stopped = False
-
-    def cancel(self) -> None:
-        """End every statement that runs, and begin no other."""
-        self._stopped = True
-        for cancel in list(self._cancels):
-            cancel()
+        self.stoppable = Stoppable()
 
     def outcome(self, asked: _Asked) -> _Outcome:
         """Refresh one overview; what Flagstone can explain is the outcome."""
@@ -199,12 +193,8 @@ class _Work:
         task = self._shown.add_task(f"{named(layer)}: connecting", total=None)
         try:
             found = target(there.pool, layer, there.grids.get(asked.grid), there.catalog.catalog().postgis)
-            with administering(there.settings) as connection:
-                self._cancels.append(connection.cancel_safe)
-                try:
-                    done = self._done(connection, found, task)
-                finally:
-                    self._cancels.remove(connection.cancel_safe)
+            with administering(there.settings) as connection, self.stoppable.working(connection):
+                done = self._done(connection, found, task)
         except FlagstoneError as error:
             return _Outcome(
                 layer.id, asked.grid, "failed", explained(error, there.settings), filter=_filter(layer)
@@ -219,7 +209,7 @@ class _Work:
 
     def _done(self, connection: Admin, found: Target, task: TaskID) -> Refreshed:
         def report(what: str, step: int, steps: int) -> None:
-            if self._stopped:
+            if self.stoppable.is_stopped:
                 raise OverviewError(
                     "The refresh was interrupted. Nothing is lost: the next one does what it did not."
                 )
