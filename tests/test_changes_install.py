@@ -150,6 +150,22 @@ def test_only_who_was_named_may_tell_of_changes(towns: str, login: Login, flask_
         run_sql(job, "SELECT flagstone.change_prune()")
 
 
+def test_a_role_that_is_not_there_is_said_before_anything_is_changed(towns: str, flask_changes: Run) -> None:
+    said = flask_changes("install", "town", "--grant-changed", "nobody_s_job", fails=True)
+    assert "There is no role nobody_s_job in this server. Nothing was changed." in said
+    assert followed(flask_changes("status", "--format", "json"))["public.town"] == "no"
+    with psycopg.connect(towns) as connection:
+        assert connection.execute("SELECT to_regclass('flagstone.change')").fetchone() == (None,)
+
+
+def test_status_says_a_fault_once(flask_changes: Run, towns: str) -> None:
+    assert flask_changes("install", "town").splitlines() == ["public.town: triggers on 1 table."]
+    run_sql(towns, "ALTER TABLE town DISABLE TRIGGER ALL")
+    said = flask_changes("status")
+    assert said.count("lacks triggers, or they are disabled") == 1
+    assert "with those below it" in said
+
+
 def test_postgis_in_a_schema_of_its_own_that_nobody_may_use(gis_database: str, login: Login) -> None:
     run_sql(
         gis_database,
@@ -179,7 +195,7 @@ def test_admin_that_is_no_superuser_owns_the_functions_where_it_has_to(
     writer = login(towns, "changes_writer", "GRANT INSERT ON public.town TO changes_writer",
                    "GRANT USAGE ON SEQUENCE public.town_id_seq TO changes_writer")  # fmt: skip
     said = flask_changes("install", "public.town", dsn=reader, FLAGSTONE_ADMIN_DATABASE_URL=admin)
-    handed = "run as changes_admin" not in said
+    handed = "run with the rights of changes_admin" not in said
     assert handed == bool(attributes)
     with psycopg.connect(towns) as connection:
         owners = connection.execute(

@@ -139,7 +139,7 @@ def test_a_hook_that_refuses_or_sends_elsewhere_has_not_taken_it(
 
 def test_a_command_gets_it_on_its_input(cities: str, serve_events: StartEvents, tmp_path: Path) -> None:
     script, written = tmp_path / "purge.py", tmp_path / "written"
-    script.write_text(f"import sys\nopen({str(written)!r}, 'a').write(sys.stdin.read() + '\\n')\n")
+    script.write_text(f"import sys\nopen({str(written)!r}, 'a').write(sys.stdin.readline())\n")
     server = serve_events(cities, "--exec", f"{sys.executable} '{script}'")
     wait_until_told(server, cities)
     perth(cities)

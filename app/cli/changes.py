@@ -16,7 +16,7 @@ from ..layers.layer import Layer
 from ..layers.layers_file import entry_of
 from ..layers.relation import RelationLayer
 from ..repository.changes import install as triggers
-from ..repository.changes import log, notifying, targets
+from ..repository.changes import log, notifying, objects, targets
 from ..repository.changes.waiting import waiting
 from ..repository.overviews.administering import administering
 from ..repository.own_schema import explained as database_explained
@@ -68,6 +68,7 @@ def install(
         with administering(there.settings) as connection, progress() as report:
             try:
                 with database_explained("What is to be followed"):
+                    objects.refuse_unknown(connection, callers)
                     wanted = _wanted(there, connection, chosen, every=every)
                 for place, each in enumerate(wanted):
                     report(each.name, place, len(wanted))
@@ -145,9 +146,11 @@ def status(form: str) -> None:
         click.echo(f"\nLow zooms wait for `flask overviews refresh`: {', '.join(late)}.")
     if below:
         click.echo()
+        # What stands beside the layer of the same name already is not said twice.
+        told = {str(row["why"]) for row in rows}
         print_table(
-            ("followed", "tables", "fault"),
-            [[str(each[key] or "") for key in ("table", "tables", "fault")] for each in below],
+            ("table", "with those below it", "fault"),
+            [[str(each["table"]), str(each["tables"]), "" if each["fault"] in (None, *told) else str(each["fault"])] for each in below],
         )
     if notifies != there.settings.changes_listen:
         click.echo(f"\n{_NOBODY_LISTENS if notifies else _NOBODY_NOTIFIES}")
@@ -217,6 +220,7 @@ def _print_installed(done: Sequence[triggers.Installed], form: str) -> None:
         return
     for each in done:
         name = f"{each.schema_name}.{each.table_name}"
-        click.echo(f"{name}: triggers on {_tables(each.tables)}." if each.tables else f"{name}: followed.")
+        what = f"triggers on {_tables(each.tables)}" if each.tables else "followed by name"
+        click.echo(f"{name}: {what}." if each.partly is None else f"{name}: {what}, partly: {each.partly}.")
     for notice in dict.fromkeys(notice for each in done for notice in each.notices):
         click.echo(notice)

@@ -95,7 +95,7 @@ def by_command(command: str) -> Attempt:
             return f"{words[0]}: {error.strerror}"
         try:
             async with asyncio.timeout(_TIME_S):
-                await process.communicate(body)
+                await process.communicate(body + b"\n")  # what reads lines waits for the end of the last one
         except TimeoutError:
             return f"{words[0]}: not done after {_TIME_S:g} s"
         finally:

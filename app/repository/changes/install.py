@@ -12,7 +12,7 @@ from psycopg.errors import LockNotAvailable
 
 from ...errors import ConfigurationError, InstallError
 from . import objects, triggers_sql
-from .log import coverage
+from .log import Followed, coverage
 from .triggers_sql import GeometryOf
 
 _EVENT_TRIGGER = "flagstone_change_refreshed"
@@ -21,13 +21,15 @@ _NAMES = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
 
 
 class Installed(NamedTuple):
-    """What is followed now. `tables` have triggers, itself counted; `owner` is whom their functions run as."""
+    """What is followed now. `tables` have triggers, itself counted; `owner` is whom their functions run as; `partly` says which
+    of its changes a job has to tell, as status does."""
 
     schema_name: str
     table_name: str
     tables: int
     owner: str
     notices: tuple[str, ...] = ()
+    partly: str | None = None
 
 
 class _Member(NamedTuple):
@@ -54,7 +56,7 @@ def install(
             raise ConfigurationError("It is gone.")
         root = next(each for each in members if each.oid == relation)
         columns = _columns(connection, relation)
-        before = _shape(connection, relation)
+        before = _followed(connection, relation)
         tables = 0
         if root.kind == "m":
             notices += _event_trigger(connection)
@@ -74,18 +76,20 @@ def install(
         )
         with _patience(connection, f"{root.schema}.{root.table}"):
             _put_all(connection, members)
-        if before is None or before != _shape(connection, relation):
+        now = _followed(connection, relation)
+        if before is None or before.fault is not None or now is None or _shape(before) != _shape(now):
             # What was written before nobody knows: whoever has a position must not trust it.
             connection.execute("INSERT INTO flagstone.change (relation) VALUES (%s)", [relation])
-    return Installed(root.schema, root.table, tables, owner, notices)
+    return Installed(root.schema, root.table, tables, owner, notices, None if now is None else now.fault or now.partly)
 
 
-def _shape(connection: Connection[Any], relation: int) -> tuple[object, ...] | None:
-    """What a table was followed as; None where it was not, or not whole."""
-    for each in coverage(connection):
-        if each.relation == relation:
-            return None if each.fault is not None else (each.shape, *each.geometry_columns)
-    return None
+def _followed(connection: Connection[Any], relation: int) -> Followed | None:
+    return next((each for each in coverage(connection) if each.relation == relation), None)
+
+
+def _shape(followed: Followed) -> tuple[object, ...]:
+    """What a table is followed as."""
+    return (followed.shape, *followed.geometry_columns)
 
 
 def _put_function(connection: Connection[Any], relation: int, body: str, owner: str) -> None:
@@ -188,8 +192,8 @@ def _event_trigger(connection: Connection[Any]) -> tuple[str, ...]:
             connection.execute(sql.SQL("ALTER EVENT TRIGGER {} ENABLE ALWAYS").format(name))
     except psycopg.errors.InsufficientPrivilege:
         return (
-            "A superuser is needed for the event trigger that tells of REFRESH MATERIALIZED VIEW. Until then call"
-            " flagstone.changed('schema.name') after each; the time to live holds.",
+            "No event trigger tells of REFRESH MATERIALIZED VIEW: that takes a superuser. A plain REFRESH is noticed within a few"
+            " seconds; after REFRESH … CONCURRENTLY call flagstone.changed('schema.name'), or tiles stay for their time to live.",
         )
     return ()
 

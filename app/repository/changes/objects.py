@@ -9,6 +9,7 @@ import psycopg
 from psycopg import Connection, sql
 from psycopg.errors import DuplicateObject, UniqueViolation
 
+from ...errors import ConfigurationError
 from .. import own_schema
 from ..identifier import identifier
 from ..sql_script import statements
@@ -22,6 +23,14 @@ _FUNCTIONS = (
     "changed(regclass)",
     "changed(regclass, float8, float8, float8, float8, int)",
 )  # fmt: skip
+
+
+def refuse_unknown(connection: Connection[Any], roles: Sequence[str]) -> None:
+    """ConfigurationError that names the roles that the server does not have."""
+    found = connection.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [list(roles)]).fetchall()
+    unknown = sorted(set(roles) - {name for (name,) in found})
+    if unknown:
+        raise ConfigurationError(f"There is no role {', '.join(unknown)} in this server. Nothing was changed.")
 
 
 def prepare(
@@ -90,7 +99,8 @@ def _owner(connection: Connection[Any], postgis: str) -> tuple[str, tuple[str, .
     except psycopg.errors.InsufficientPrivilege as error:
         said = (error.diag.message_primary or "").strip()
         return own, (
-            f"Functions of triggers run as {own}, since it cannot hand them to a role {WRITER} that may do nothing else: {said}.",
+            f"Functions of triggers run with the rights of {own}: {own} may not make role {WRITER}, which may write the log and"
+            f" nothing else, or hand them to it: {said}.",
         )
 
 
