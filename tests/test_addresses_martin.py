@@ -39,6 +39,13 @@ def test_catalog_lists_tables_by_their_names(app: Flask) -> None:
     assert "sample.countries" not in catalog["tiles"]
 
 
+def test_events_asked_of_the_port_of_tiles_are_told_where_they_are(app: Flask) -> None:
+    refused = get(app, "/events")
+    assert refused.status_code == 404
+    assert "no layer 'events'. Changed tiles are told by `flask changes serve`" in refused.json["detail"]  # type: ignore[index]
+    assert "changes serve" not in get(app, "/event").json["detail"]  # type: ignore[index]
+
+
 def test_every_source_of_the_catalog_has_tilejson_and_a_tile(odd: Flask) -> None:
     catalog: Any = get(odd, "/catalog").json
     assert len(catalog["tiles"]) == 9

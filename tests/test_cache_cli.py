@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -72,11 +78,13 @@ def test_warmed_tiles_are_those_that_the_server_would_have_made(app: Flask, run:
 
 
 def test_warming_again_makes_nothing_twice(run: Run) -> None:
-    first = run("warm", "towns", "--zoom", "0-3")
+    first = run("warm", "towns", "--zoom", "0-2").output.splitlines()[-1]
+    number = int(first.split(" tiles made, ")[0])
+    assert first == f"{number} tiles made, 0 there already." and number > 3
     before = queries()
-    again = run("warm", "towns", "--zoom", "0-3")
+    again = run("warm", "towns", "--zoom", "0-2")
     assert queries() == before
-    assert first.output.splitlines()[-1] == again.output.splitlines()[-1]
+    assert again.output.splitlines()[-1] == f"0 tiles made, {number} there already."
 
 
 def test_a_composite_with_parameters_is_warmed_as_it_is_asked_for(app: Flask, run: Run) -> None:
@@ -89,7 +97,7 @@ def test_a_composite_with_parameters_is_warmed_as_it_is_asked_for(app: Flask, ru
 
 def test_only_what_meets_the_box_is_warmed(app: Flask, run: Run) -> None:
     done = run("warm", "towns", "--zoom", "4", "--bbox", "9,47,10,48")
-    assert "1 tiles are there." in done.output
+    assert "1 tile made, 0 there already." in done.output
     before = queries()
     get(app, "/tiles/towns/4/8/5")
     assert queries() == before
@@ -168,3 +176,25 @@ def test_caches_of_workers_are_out_of_reach_and_that_is_said(towns: str, make_ap
         done = runner.invoke(args=["cache", *arguments])
         assert done.exit_code == 1
         assert "CACHE_TYPE is memory" in done.output
+
+
+def test_warming_goes_on_where_it_was_interrupted(towns: str, redis_url: str, run: Run) -> None:
+    arguments = ["cache", "warm", "towns", "--zoom", "0-6", "--bbox", "-80,-2,11,48", "--rate", "20"]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "flask", "--app", "wsgi", *arguments],
+        cwd=Path(__file__).parent.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, "DATABASE_URL": towns, "CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": redis_url},
+    )  # fmt: skip
+    try:
+        wait_for(lambda: bool(json.loads(run("stats", "--format", "json").output)))
+        running.send_signal(signal.SIGINT)
+        said, _ = running.communicate(timeout=20)
+    finally:
+        running.kill()
+    assert running.returncode == 1 and "Traceback" not in said, said
+    found = re.search(r"Interrupted: (\d+) tiles? made, 0 there already\. The same command goes on from there\.", said)
+    assert found is not None, said
+    again = run(*arguments[1:-2]).output.splitlines()[-1]
+    # One or two were under way.
+    kept = re.fullmatch(r"\d+ tiles made, (\d+) there already\.", again)
+    assert kept is not None and int(found[1]) <= int(kept[1]) <= int(found[1]) + 4, (said, again)

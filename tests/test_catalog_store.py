@@ -156,8 +156,15 @@ def test_the_background_loads_at_intervals_and_ends_with_close(table: str) -> No
 
 def test_interval_zero_loads_once(table: str) -> None:
     with catalog_store(table, FLAGSTONE_CATALOG_INTERVAL_S="0") as store:
+        for _ in range(20):  # as each request does
+            store.open()
+            first = store.catalog()
+            time.sleep(0.02)
+        execute(table, "CREATE TABLE late (geom geometry(Point, 4326))")
         store.open()
-        until(lambda: store.loaded and "flagstone-catalog" not in [thread.name for thread in threading.enumerate()])
+        time.sleep(0.3)
+        assert store.catalog() is first
+        assert store.reload() is not first
 
 
 def test_a_failed_reload_keeps_the_snapshot_says_so_once_and_recovers(

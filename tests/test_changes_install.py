@@ -265,6 +265,16 @@ def test_a_table_dropped_and_made_again_is_followed_when_it_is_installed_again(
     assert [row["fault"] for row in said["tables"]] == [None]
 
 
+def test_what_was_dropped_can_be_forgotten_by_its_name(towns: str, flask_changes: Run) -> None:
+    install(towns, "town", "river")
+    run_sql(towns, "DROP TABLE town")
+    said = flask_changes("uninstall", "public.town")
+    assert "public.town: no triggers any more." in said
+    assert [row["table"] for row in json.loads(flask_changes("status", "--format", "json"))["tables"]] == ["public.river"]
+    assert "no layer 'public.town'" in flask_changes("uninstall", "public.town", fails=True)
+    assert "--all" in flask_changes("uninstall", fails=True)
+
+
 def test_a_renamed_table_stays_followed(towns: str, flask_changes: Run) -> None:
     install(towns, "town")
     run_sql(

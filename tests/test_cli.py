@@ -93,6 +93,12 @@ class TestConfig:
         assert answer.returncode == 0, answer.stderr
         assert "12 layers" in answer.stdout
 
+    def test_check_names_rules_that_hold_for_no_layer(self, sample_database: str) -> None:
+        answer = flask("config", "check", dsn=sample_database, FLAGSTONE_CACHE_RULES="sample.r*@0-6=60,capitals=5,sample.*=9")
+        assert answer.returncode == 1
+        assert "FLAGSTONE_CACHE_RULES: no layer has an id like capitals." in answer.stderr
+        assert answer.stderr.count("FLAGSTONE_CACHE_RULES") == 1
+
     def test_check_of_nothing_is_exit_code_1(self, database: str) -> None:
         answer = flask("config", "check", dsn=database)
         assert answer.returncode == 1

@@ -31,7 +31,7 @@ def test_a_column_s_name_is_no_parameter(database: str, name: str) -> None:
     )
     values = {"a": 7, "Straße": "ß %(a)s", "unused": object()}
     with psycopg.connect(database, autocommit=True) as connection:
-        made = execute(connection.cursor(), text, values, prepare=True)
+        made = execute(connection, text, values, prepare=True)
         assert made.description is not None
         assert made.description[0].name == name
         assert made.fetchone() == (7, "ß %(a)s", 1)
@@ -41,14 +41,14 @@ def test_a_column_s_name_is_no_parameter(database: str, name: str) -> None:
 
 def test_a_value_that_is_missing_is_named(database: str) -> None:
     with psycopg.connect(database) as connection, pytest.raises(KeyError, match="resolution"):
-        execute(connection.cursor(), b"SELECT %(resolution)s::int4", {}, prepare=None)
+        execute(connection, b"SELECT %(resolution)s::int4", {}, prepare=None)
 
 
 def test_it_is_prepared_once_for_all_values(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         for number in range(3):
             assert execute(
-                connection.cursor(), b"SELECT %(a)s::int4 + 1", {"a": number}, prepare=True
+                connection, b"SELECT %(a)s::int4 + 1", {"a": number}, prepare=True
             ).fetchone() == (number + 1,)
         [(count,)] = connection.execute(
             "SELECT count(*) FROM pg_prepared_statements WHERE statement = 'SELECT $1::int4 + 1'"

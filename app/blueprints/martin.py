@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from ..documents import martin as documents
+from ..errors import NotFound
 from ..layers.manner import Manner
 from .access import backend, identity
 from .addresses import addresses
@@ -16,6 +17,7 @@ from .tiles import answered
 blueprint = Blueprint("martin", __name__)
 
 _MAX_AGE_S = 60
+_EVENTS = "Changed tiles are told by `flask changes serve`, a process with a port of its own, to which a proxy leads /events."
 
 
 @blueprint.get("/catalog")
@@ -30,7 +32,12 @@ def catalog() -> Response:
 def source(layers: str) -> Response:
     """TileJSON of one source, or of several."""
     there = backend()
-    sheet = asked_sheet(layers, manner=Manner.MARTIN)
+    try:
+        sheet = asked_sheet(layers, manner=Manner.MARTIN)
+    except NotFound as error:
+        if layers != "events":
+            raise
+        raise NotFound(f"{error} {_EVENTS}") from error
     found = [there.catalog.extent(part.layer) for part in sheet.parts]
     made = documents.source(sheet, layers.split(","), found, addresses(), there.settings.default_grid)
     return document(made, max_age_s=_MAX_AGE_S)

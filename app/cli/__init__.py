@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from .cache import group as cache
+from .cache_warm import warm
 from .catalog import group as catalog
 from .changes import group as changes
 from .changes_serve import serve
@@ -22,6 +23,7 @@ from .tiles import group as tiles
 
 def init_app(app: Flask) -> None:
     """Add every group of commands."""
+    cache.add_command(warm)
     catalog.add_command(install)
     changes.add_command(serve)
     tiles.add_command(explain_tile)

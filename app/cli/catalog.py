@@ -125,6 +125,8 @@ def _text(value: Any) -> str:
     match value:
         case None:
             return ""
+        case bool():
+            return "yes" if value else "no"
         case list():
             return ", ".join(map(str, value))
         case dict():

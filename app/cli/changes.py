@@ -95,11 +95,14 @@ def uninstall(layers: tuple[str, ...], every: bool) -> None:
     """Take the triggers off the tables of LAYER: their tiles are kept for their time to live again."""
     with served() as there:
         there.catalog.reload()
-        chosen = [] if every and not layers else _chosen(there, layers, every=every)
         with administering(there.settings) as connection:
             try:
                 with database_explained("The removal of triggers"):
-                    wanted = {
+                    # What was dropped is a layer no more, and yet there is something to forget.
+                    gone = {each.name: each.relation for each in log.coverage(connection) if each.is_gone and each.name in layers}
+                    named = [name for name in layers if name not in gone]
+                    chosen = _chosen(there, named, every=every) if named or not (gone or every) else []
+                    wanted = set(gone.values()) | {
                         each.oid
                         for each in targets.of_layers(connection, chosen, lambda layer: _reads(there, layer))
                     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 import click
@@ -12,6 +13,8 @@ from flask.cli import AppGroup
 from ..blueprints.access import backend
 from ..caching.redis_client import redis_client
 from ..errors import FlagstoneError
+from ..layers.names import nearest
+from ..repository.catalog import Catalog
 from ..repository.overviews.administering import administering
 from ..settings import Settings
 from .layers_file import layers, problems
@@ -42,7 +45,7 @@ def check() -> None:
     with served() as there:
         there.pool.ping()
         catalog = there.catalog.catalog()
-        found = [*problems(there), *_silent(there.settings)]
+        found = [*problems(there), *_idle(catalog, there.settings), *_silent(there.settings)]
     click.echo(f"database {catalog.database}, login {catalog.login}, PostGIS {catalog.postgis.full}")
     click.echo(f"{len(catalog.layers)} layers, {len(catalog.rejected)} relations left out")
     if there.grids.custom_ids:
@@ -52,6 +55,15 @@ def check() -> None:
         raise click.ClickException(f"nothing to serve: {why}")
     if found:
         raise click.ClickException("\n".join(found))
+
+
+def _idle(catalog: Catalog, settings: Settings) -> Iterator[str]:
+    """Rules of the cache that hold for no layer, as one with a bare name does."""
+    for rule in settings.cache_rules:
+        if not any(fnmatchcase(layer.id, rule.layer) for layer in catalog.layers):
+            near = nearest(rule.layer, [layer.id for layer in catalog.layers])
+            meant = f" Did you mean {', '.join(near)}?" if near else ""
+            yield f"FLAGSTONE_CACHE_RULES: no layer has an id like {rule.layer}.{meant}"
 
 
 def _silent(settings: Settings) -> Iterator[str]:

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from pyproj.exceptions import ProjError
 
+from . import mercator
 from .bounds import EVERYWHERE, WORLD, Bounds
 from .projection import CYLINDRICAL, per_degree, projection_of, transformer_between
 
@@ -75,6 +76,8 @@ def projected(box: Bounds, crs: Crs) -> Bounds | None:
 def _transformed(box: Bounds, source: str, target: str) -> Bounds | None:
     if source == target:
         return box
+    if mercator.leads(source, target) and (found := mercator.degrees(box)) is not None:
+        return found
     transformer = transformer_between(source, target)
     if transformer is None:
         return None
@@ -175,6 +178,8 @@ def length_in_layer(length: float, box: Bounds, grid: Crs, layer: Crs) -> float:
     """
     if grid.srid == layer.srid:
         return length
+    if mercator.leads(grid.definition, layer.definition):
+        return mercator.shortest(length, box)
     transformer = transformer_between(grid.definition, layer.definition)
     if transformer is None:
         return 0.0

@@ -124,7 +124,7 @@ def grid_for(grids: Grids, asked: str | None, settings: Settings) -> Grid:
         return grids.get(grid_id)
     except KeyError:
         raise NotFound(
-            f"There is no tile matrix set {shown(grid_id)}; /tileMatrixSets lists them.", nearest(grid_id, grids.ids)
+            f"There is no tile matrix set {shown(grid_id)}. There are {', '.join(grids.ids)}.", nearest(grid_id, grids.ids)
         ) from None
 
 

@@ -206,6 +206,7 @@ class CatalogStore:
     def _load_at_intervals(self, stop: threading.Event) -> None:
         interval = self._settings.catalog_interval_s
         retry = _FIRST_RETRY_S
+        wait: float | None
         while not stop.is_set():
             try:
                 self.reload()
@@ -215,7 +216,6 @@ class CatalogStore:
                 log.exception("the catalog could not be loaded")
                 wait = _SLOWEST_RETRY_S
             else:
-                wait, retry = interval, _FIRST_RETRY_S
-                if interval == 0:
-                    return
+                # Without an interval it waits until it is stopped: each request opens the store, which starts what has ended.
+                wait, retry = interval or None, _FIRST_RETRY_S
             stop.wait(wait)

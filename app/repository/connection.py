@@ -16,6 +16,7 @@ from typing import Any, Self
 from psycopg import Connection, OperationalError
 from psycopg.abc import RV, PQGen
 from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool
 
 
 class NoAnswer(OperationalError):
@@ -92,6 +93,18 @@ class BoundedConnection(Connection[TupleRow]):
         except NoAnswer:
             self.close()
             raise
+
+
+class WarmPool(ConnectionPool[BoundedConnection]):
+    """Lends the connection that came back last: it has the statements prepared and planned, and PostGIS loaded.
+
+    psycopg's own pool lends the one that lay longest. With eight connections each layer's first fifty tiles took 4 to 9 ms in place
+    of 2. It still closes those that lay longest.
+    """
+
+    def _get_ready_connection(self, timeout: float | None) -> BoundedConnection | None:
+        self._pool.rotate(1)
+        return super()._get_ready_connection(timeout)
 
 
 def was_cut(connection: Connection[Any]) -> bool:

@@ -120,6 +120,6 @@ class ExactExtents:
         )  # fmt: skip
         # A transaction also for a plain table, because of the time limit.
         reader = column_reader(layer.readers, layer.geometry.name, layer.login)
-        with read_only(self._pool, reader, f"the extent of {layer.id}", timeout_ms=self._timeout_ms) as cursor:
-            row = cursor.execute(query, prepare=False).fetchone()
+        with read_only(self._pool, reader, f"the extent of {layer.id}", timeout_ms=self._timeout_ms) as connection:
+            row = connection.execute(query, prepare=False).fetchone()
         return lonlat_extent(row or (), layer.geometry.crs)

@@ -104,5 +104,5 @@ def _first(
 ) -> list[tuple[Any, ...]]:
     with read_only(
         pool, rows.request.identity, f"layer {rows.layer.id}", runs_code=question.runs_code, until=until
-    ) as cursor:
-        return cursor.execute(text, question.values, prepare=False).fetchall()
+    ) as connection:
+        return connection.execute(text, question.values, prepare=False).fetchall()

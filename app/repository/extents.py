@@ -83,10 +83,10 @@ class Extents:
             "relations": [layer.oid for layer in layers], "geometries": [layer.geometry.name for layer in layers]
         }  # fmt: skip
         try:
-            with read_only(self._pool, identity, "extents", timeout_ms=_TIMEOUT_MS) as cursor:
-                cursor.execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}")
-                cursor.execute("SET LOCAL search_path = pg_catalog")
-                rows = cursor.execute(
+            with read_only(self._pool, identity, "extents", timeout_ms=_TIMEOUT_MS) as connection:
+                connection.execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}")
+                connection.execute("SET LOCAL search_path = pg_catalog")
+                rows = connection.execute(
                     statement("statistics_extents", postgis=postgis_schema), arguments, prepare=False
                 ).fetchall()
         except FlagstoneError as error:

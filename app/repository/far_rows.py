@@ -99,8 +99,8 @@ class FarRows:
             # prepared on the connection.
             with read_only(
                 self._pool, identity, f"layer {layer.id}", runs_code=layer.runs_code, until=until
-            ) as cursor:
-                row = cursor.execute(question(layer, postgis), prepare=False).fetchone()
+            ) as connection:
+                row = connection.execute(question(layer, postgis), prepare=False).fetchone()
         except TileTimeout:
             return True
         except FlagstoneError:

@@ -76,7 +76,7 @@ def translated(what: str) -> Iterator[None]:
             # The server is there and says so itself: a foreign server is not, or memory or disk is short.
             log.warning("the database cannot read %s now: %s", what, _first_line(error))
             raise Unavailable(f"The database cannot read {what} now.") from error
-        log.warning("the database does not answer for %s: %s", what, _first_line(error))
+        log.warning("the database does not answer (asked for %s): %s", what, _first_line(error))
         raise DatabaseDown("The database does not answer.") from error
     except psycopg.Error as error:
         # No traceback: the statement is Flagstone's own and known, what the server says of it is the news.

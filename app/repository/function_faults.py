@@ -66,8 +66,8 @@ def of_unknown_system(
     """That rows are in a reference system which the database does not know, where the question finds one such."""
     layer = request.layer
     try:
-        with read_only(pool, request.identity, f"layer {layer.id}", runs_code=True, until=until) as cursor:
-            row = cursor.execute(question, values, prepare=False).fetchone()
+        with read_only(pool, request.identity, f"layer {layer.id}", runs_code=True, until=until) as connection:
+            row = connection.execute(question, values, prepare=False).fetchone()
     except (QueryFailed, LayerChanged):
         return None  # the rows fail by themselves, so this is not what is wrong with them
     if row is None:
@@ -106,8 +106,8 @@ def _refusal(argument: Argument, text: str | None, request: LayerRequest, pool: 
     """Why PostgreSQL cannot read this text as the argument's type; None where it can."""
     question, values = readable_question(argument, text)
     try:
-        with read_only(pool, request.identity, f"argument {argument.name}", runs_code=True, until=until) as cursor:
-            cursor.execute(question, values, prepare=False)
+        with read_only(pool, request.identity, f"argument {argument.name}", runs_code=True, until=until) as connection:
+            connection.execute(question, values, prepare=False)
     except (QueryFailed, LayerChanged) as error:
         return error.__cause__
     return None

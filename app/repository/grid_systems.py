@@ -61,7 +61,7 @@ class GridSystems:
         values = {
             "srid": grid.crs.srid, "authority": authority, "code": code, "definitions": list(definitions_of(grid.crs.definition))
         }  # fmt: skip
-        with read_only(self._pool, ANONYMOUS, "the reference systems", timeout_ms=_TIMEOUT_MS) as cursor:
-            cursor.execute("SET LOCAL search_path = pg_catalog")
-            row = cursor.execute(statement("grid_system", postgis=postgis.schema), values, prepare=False).fetchone()
+        with read_only(self._pool, ANONYMOUS, "the reference systems", timeout_ms=_TIMEOUT_MS) as connection:
+            connection.execute("SET LOCAL search_path = pg_catalog")
+            row = connection.execute(statement("grid_system", postgis=postgis.schema), values, prepare=False).fetchone()
         return None if row is None else int(row[0])

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from psycopg import Cursor, RawCursor
+from psycopg import Connection, RawCursor
 from psycopg.rows import TupleRow
 
 _NAMED = re.compile(rb"%(?:%|\(([^)]+)\)s)")
@@ -32,9 +32,9 @@ def numbered(text: bytes) -> tuple[bytes, tuple[str, ...]]:
 
 
 def execute(
-    cursor: Cursor[TupleRow], text: bytes, values: Mapping[str, Any], *, prepare: bool | None
+    connection: Connection[TupleRow], text: bytes, values: Mapping[str, Any], *, prepare: bool | None
 ) -> RawCursor[TupleRow]:
-    """As `cursor.execute`, with binary results; KeyError where a value is missing."""
+    """As `connection.execute`, with binary results; KeyError where a value is missing."""
     statement, names = numbered(text)
-    raw = RawCursor(cursor.connection)
+    raw = RawCursor(connection)
     return raw.execute(statement, [values[name] for name in names], prepare=prepare, binary=True)

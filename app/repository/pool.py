@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from psycopg import Connection, Cursor, sql
+from psycopg import Connection, sql
 from psycopg.errors import InternalError_ as InternalError
 from psycopg.errors import InvalidSqlStatementName, QueryCanceled
 from psycopg.rows import TupleRow
@@ -16,7 +16,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from ..layers.identity import Identity
 from ..settings import SILENCE_S, Settings
-from .connection import Attempts, BoundedConnection, NoAnswer, was_cut
+from .connection import Attempts, BoundedConnection, NoAnswer, WarmPool, was_cut
 from .conninfo import conninfo
 from .faults import translated
 
@@ -81,15 +81,15 @@ class Pool:
         """Where the connections lead, as `host:port/database`; known once there was one. Part of every cache key."""
         self._undo = "ROLLBACK" if lent is not None else _UNDO if self.transaction_pooling else _UNDO_ON_OUR_OWN
         self._attempts = Attempts()
-        self._pool: ConnectionPool[BoundedConnection] | None = None
+        self._pool: WarmPool | None = None
         self._lock = threading.Lock()
 
-    def open(self) -> ConnectionPool[BoundedConnection]:
+    def open(self) -> WarmPool:
         """The open pool of our own; opening it connects in the background and does not wait."""
         with self._lock:
             if self._pool is None:
                 settings = self._settings
-                pool = ConnectionPool(
+                pool = WarmPool(
                     self._conninfo,
                     connection_class=BoundedConnection,
                     kwargs={"attempts": self._attempts, "patience_s": self._limit_s + SILENCE_S},
@@ -248,8 +248,8 @@ def read_only(
     runs_code: bool = False,
     timeout_ms: int | None = None,
     until: float | None = None,
-) -> Iterator[Cursor[TupleRow]]:
-    """The one way for a request to read: a cursor with binary results that acts as the identity.
+) -> Iterator[BoundedConnection]:
+    """The one way for a request to read: a connection that acts as the identity.
 
     Autocommit serves Flagstone's own statements on relations as the login itself. Everything else takes a
     transaction: in autocommit a function can switch read-only off for the next request on its connection.
@@ -261,15 +261,15 @@ def read_only(
             with pool.transaction(connection, timeout_ms=limit_ms):
                 if identity.role is not None:
                     connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(identity.role)))
-                yield connection.cursor(binary=True)
+                yield connection
         else:
-            yield connection.cursor(binary=True)
+            yield connection
 
 
 @contextmanager
-def usual_parallel_cost(cursor: Cursor[TupleRow]) -> Iterator[None]:
+def usual_parallel_cost(connection: Connection[TupleRow]) -> Iterator[None]:
     """PostgreSQL's own cost of a parallel plan for what the block runs, in a transaction: for what reads millions of rows and
     gives a few."""
-    with cursor.connection.transaction():
-        cursor.execute(_USUAL_PARALLEL, prepare=False)
+    with connection.transaction():
+        connection.execute(_USUAL_PARALLEL, prepare=False)
         yield

@@ -115,9 +115,9 @@ class LayerStatistics:
         arguments = {"relation": layer.oid, "geometry": layer.geometry.name, "columns": _COLUMNS}
         reader = column_reader(layer.readers, layer.geometry.name, layer.login)
         # A transaction also for the login itself, because of the time limit and the search path.
-        with read_only(self._pool, reader, f"the statistics of {layer.id}", timeout_ms=_TIMEOUT_MS) as cursor:
-            cursor.execute("SET LOCAL search_path = pg_catalog")
-            row = cursor.execute(
+        with read_only(self._pool, reader, f"the statistics of {layer.id}", timeout_ms=_TIMEOUT_MS) as connection:
+            connection.execute("SET LOCAL search_path = pg_catalog")
+            row = connection.execute(
                 statement("spread", postgis=postgis.schema), arguments, prepare=False
             ).fetchone()
         return None if row is None else _spread(row, layer.estimated_rows or 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -150,23 +151,33 @@ def _smallest(request: LayerRequest, box: Bounds) -> dict[str, object]:
 
 
 def _clip(box: Bounds, srid: int) -> dict[str, object]:
-    corners = ((box.xmin, box.ymin), (box.xmax, box.ymin), (box.xmax, box.ymax), (box.xmin, box.ymax))
-    points = {
-        f"corner{number}": f"SRID={srid};POINT({x!r} {y!r})" for number, (x, y) in enumerate(corners, start=1)
-    }
-    return {"clip": _box2d(box), "clip_geometry": polygon(box, srid), **points}
+    west, south, east, north = _written(box)
+    corners = (f"{west} {south}", f"{east} {south}", f"{east} {north}", f"{west} {north}")
+    points = {f"corner{number}": f"SRID={srid};POINT({corner})" for number, corner in enumerate(corners, start=1)}
+    return {"clip": f"BOX({corners[0]},{corners[2]})", "clip_geometry": _ring(corners, srid), **points}
 
 
 def _box2d(box: Bounds) -> str:
-    return f"BOX({box.xmin!r} {box.ymin!r},{box.xmax!r} {box.ymax!r})"
+    west, south, east, north = _written(box)
+    return f"BOX({west} {south},{east} {north})"
 
 
 def polygon(box: Bounds, srid: int, *, densify: bool = False) -> str:
     """The box as EWKT. For geography its parallels get a point each degree: between two points an edge bends."""
-    if densify:
-        box = Bounds(max(box.xmin, -180.0), max(box.ymin, -90.0), min(box.xmax, 180.0), min(box.ymax, 90.0))
-    steps = max(1, int(box.width)) if densify else 1
+    if not densify:
+        west, south, east, north = _written(box)
+        return _ring((f"{west} {south}", f"{east} {south}", f"{east} {north}", f"{west} {north}"), srid)
+    box = Bounds(max(box.xmin, -180.0), max(box.ymin, -90.0), min(box.xmax, 180.0), min(box.ymax, 90.0))
+    steps = max(1, int(box.width))
     along = [box.xmin + box.width * step / steps for step in range(steps + 1)]
     along[-1] = box.xmax
-    ring = [(x, box.ymin) for x in along] + [(x, box.ymax) for x in reversed(along)] + [(box.xmin, box.ymin)]
-    return f"SRID={srid};POLYGON(({','.join(f'{x!r} {y!r}' for x, y in ring)}))"
+    return _ring([f"{x!r} {box.ymin!r}" for x in along] + [f"{x!r} {box.ymax!r}" for x in reversed(along)], srid)
+
+
+def _written(box: Bounds) -> tuple[str, str, str, str]:
+    """Each number as Python reads it back: to write one takes longer than most else that is done with it."""
+    return repr(box.xmin), repr(box.ymin), repr(box.xmax), repr(box.ymax)
+
+
+def _ring(corners: Sequence[str], srid: int) -> str:
+    return f"SRID={srid};POLYGON(({','.join(corners)},{corners[0]}))"

@@ -154,15 +154,11 @@ class Tiles:
         try:
             with (
                 read_only(
-                    self._pool,
-                    request.identity,
-                    f"layer {layer.id}",
-                    runs_code=question.runs_code,
-                    until=until,
-                ) as cursor,
-                usual_parallel_cost(cursor) if question.parallel else nullcontext(),
+                    self._pool, request.identity, f"layer {layer.id}", runs_code=question.runs_code, until=until
+                ) as connection,
+                usual_parallel_cost(connection) if question.parallel else nullcontext(),
             ):
-                row = execute(cursor, question.text, question.values, prepare=question.prepare).fetchone()
+                row = execute(connection, question.text, question.values, prepare=question.prepare).fetchone()
         except FlagstoneError as error:
             if isinstance(error, (LayerChanged, RowsAtFault)):
                 error.layer_id, error.digest = layer.id, layer.digest

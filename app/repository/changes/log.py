@@ -55,6 +55,11 @@ class Followed(NamedTuple):
         """Its name as people write it."""
         return f"{self.schema_name}.{self.table_name}"
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was dropped; its triggers went with it."""
+        return not self.members
+
 
 class Change(NamedTuple):
     """A change of a table by a transaction: boxes in longitude and latitude, or None for anywhere."""

@@ -48,7 +48,10 @@ def to_be_read(layers: Collection[Layer]) -> set[int]:
 def notices(tables: Collection[Followed]) -> tuple[str, ...]:
     """Whoever installed triggers must not find out by old tiles that some are missing."""
     return tuple(
-        f"Changes of {each.name} are not followed: {each.fault}. Its tiles are kept for their time to live."
+        f"{each.name} was followed and is gone: `flask changes uninstall {each.name}` forgets it. A table that came in its place is"
+        " followed after `flask changes install`."
+        if each.is_gone
+        else f"Changes of {each.name} are not followed: {each.fault}. Its tiles are kept for their time to live."
         " `flask changes install --all` covers what is new, and forgets what is gone."
         for each in tables
         if each.fault is not None
