@@ -139,7 +139,8 @@ def _print(document: dict[str, Any]) -> None:
         if document["pieces_rows"]
         else "No polygon is heavy enough to be stored in pieces."
     )
-    click.echo(f"The build takes about {document['seconds']:,.0f} seconds.")
+    seconds = round(document["seconds"])
+    click.echo("The build takes about a second." if seconds < 2 else f"The build takes about {seconds:,} seconds.")
     if "merging" in document:
         saved = document["merging"]
         click.echo(

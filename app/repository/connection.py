@@ -98,8 +98,8 @@ class BoundedConnection(Connection[TupleRow]):
 class WarmPool(ConnectionPool[BoundedConnection]):
     """Lends the connection that came back last: it has the statements prepared and planned, and PostGIS loaded.
 
-    psycopg's own pool lends the one that lay longest. With eight connections each layer's first fifty tiles took 4 to 9 ms in place
-    of 2. It still closes those that lay longest.
+    psycopg's own pool lends the one that lay longest, and so one client after the other makes each of them parse and plan all
+    statements. It still closes those that lay longest.
     """
 
     def _get_ready_connection(self, timeout: float | None) -> BoundedConnection | None:

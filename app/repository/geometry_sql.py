@@ -296,7 +296,7 @@ class GeometrySql:
         """
         if not self.clips:
             return sql.SQL("clipped.whole").format()
-        # Each call copies a whole geometry that it has not seen: one for all corners, or two, takes a third of four.
+        # Each call copies a whole geometry that it has not seen: one or two for all corners are cheaper than four.
         agrees = sql.SQL(
             "(SELECT (found.inside IS NULL OR {s}.ST_Covers(clipped.whole, found.inside))"
             " AND (found.outside IS NULL OR NOT {s}.ST_Intersects(clipped.whole, found.outside))"
