@@ -53,7 +53,7 @@ class Results:
 
     @property
     def poorer(self) -> list[TileFigures]:
-        """The tiles of which it leaves out a fifth or more."""
+        """The tiles of which it leaves out more than a twentieth."""
         return [figures for figures in self.tiles if not figures.plain_is_whole]
 
     def as_json(self) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def _classes(results: Results) -> list[tuple[str, list[TileFigures]]]:
     return [
         (f"Light tiles (zoom {tile_times.LIGHT_ZOOM} and deeper, under {tile_times.LIGHT_BYTES // 1000} kB)", light),
         ("All tiles", results.compared),
-        ("Tiles of which the plain statement leaves out a fifth or more", results.poorer),
+        ("Tiles of which the plain statement leaves out more than a twentieth", results.poorer),
     ]
 
 
@@ -132,7 +132,7 @@ def _show_slower(results: Results, console: Console) -> None:
     if results.poorer:
         many = sum(figures.is_slower(OURS) for figures in results.poorer)
         more = max(figures.ms[OURS] - figures.ms[PLAIN] for figures in results.poorer)
-        console.print(f"Plain leaves out a fifth or more of {len(results.poorer)} tiles, which are not compared. Flagstone's statement, with all"
+        console.print(f"Plain leaves out more than a twentieth of {len(results.poorer)} tiles, which are not compared. Flagstone's statement, with all"
                       f" of their rows, is slower for {many} of them, by {more:.2f} ms at most.")  # fmt: skip
 
 

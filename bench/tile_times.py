@@ -31,6 +31,7 @@ PING, PLAIN, OURS, HTTP, MEMORY, REDIS, NGINX = (
     "HTTP, Redis", "HTTP, nginx",
 )  # fmt: skip
 LIGHT_ZOOM, LIGHT_BYTES = 12, 10_000
+_WHOLE = 0.95
 _POINTS = 4000
 
 
@@ -50,14 +51,14 @@ class TileFigures:
 
     @property
     def plain_is_whole(self) -> bool:
-        """Whether the plain statement gives at least four fifths of Flagstone's bytes: else it is another tile, made of fewer rows.
+        """Whether the plain statement gives at least 95 % of Flagstone's bytes: else it is another tile, made of fewer rows.
 
         It drops every line and polygon that is smaller than the tile's grid, which is most of them at low zooms. At the edge of
         the world its search box, transformed by its corners, comes out on the other side of the earth and misses most rows;
         it is quick then, and wrong, and of an empty tile nobody can tell.
         """
         at_edge = self.tile.x in (0, 2**self.tile.z - 1)
-        return self.raw_bytes * 0.8 <= self.plain_bytes and not (at_edge and self.raw_bytes == 0)
+        return self.raw_bytes * _WHOLE <= self.plain_bytes and not (at_edge and self.raw_bytes == 0)
 
     def is_slower(self, way: str) -> bool:
         """Whether this way took more than a tenth, and more than 1 ms, longer than the plain statement."""

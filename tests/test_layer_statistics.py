@@ -47,6 +47,20 @@ def test_it_says_nothing_of_less_than_a_cell() -> None:
     assert spread.within([Bounds(0, 0, 0.5, 4)]) == pytest.approx(2)
 
 
+def test_at_most_the_rows_of_all_cells_that_are_touched_lie_in_a_box_however_small() -> None:
+    spread = Spread.of(Bounds(0, 0, 4, 4), list(range(16)))
+    assert spread.at_most([Bounds(0.1, 0.1, 0.2, 0.2)]) == 0
+    assert spread.at_most([Bounds(1.1, 1.1, 1.2, 1.2)]) == pytest.approx(5)
+    assert spread.at_most([Bounds(1.9, 1.9, 2.1, 2.1)]) == pytest.approx(5 + 6 + 9 + 10)
+    assert spread.at_most([Bounds(3.5, 3.5, 9, 9), Bounds(-5, -5, -4, -4)]) == pytest.approx(15)
+    rng = random.Random(8)
+    for _ in range(100):
+        x, y, size = rng.uniform(-1, 4), rng.uniform(-1, 4), rng.uniform(0, 2)
+        box = Bounds(x, y, x + size, y + size)
+        assert spread.at_most([box]) >= (spread.within([box]) or 0.0) - 1e-3
+    assert Spread.of(Bounds(1, 1, 1, 1), [4.0, 0.0, 0.0, 0.0]).at_most([Bounds(0, 0, 2, 2)]) == pytest.approx(4)
+
+
 def test_random_boxes_hold_what_a_count_of_the_cells_says() -> None:
     rng = random.Random(4)
     counts = [rng.randrange(1000) for _ in range(64 * 64)]

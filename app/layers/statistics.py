@@ -52,6 +52,27 @@ class Spread:
             found -= self._sum(box.xmax, box.ymin) - self._sum(box.xmin, box.ymin)
         return max(0.0, found)
 
+    def at_most(self, boxes: Iterable[Bounds]) -> float:
+        """How many rows lie in the cells that these boxes touch, about: no more of them lie in the boxes, however small."""
+        found = 0.0
+        for box in boxes:
+            west, east = self._edges(box.xmin - self.box.xmin, box.xmax - self.box.xmin, self.box.width)
+            south, north = self._edges(box.ymin - self.box.ymin, box.ymax - self.box.ymin, self.box.height)
+            found += self._corner(east, north) - self._corner(west, north)
+            found -= self._corner(east, south) - self._corner(west, south)
+        return max(0.0, found)
+
+    def _edges(self, least: float, most: float, whole: float) -> tuple[int, int]:
+        """The first cell that is touched along one side, and the one after the last."""
+        if whole <= 0:
+            return 0, self.columns
+        size = whole / self.columns
+        first, last = (min(max(place / size, 0.0), float(self.columns)) for place in (least, most))
+        return math.floor(first), math.ceil(last)
+
+    def _corner(self, column: int, row: int) -> float:
+        return self.sums[row * (self.columns + 1) + column]
+
     def _sum(self, x: float, y: float) -> float:
         """Rows to the south-west of a place: between the corners of its cell as if they were spread evenly there."""
         column, right = self._cell(x - self.box.xmin, self.box.width)

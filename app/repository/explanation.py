@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg import sql
+from psycopg import Cursor, sql
 
 from ..layers.band_layer import PiecedLayer
 from ..layers.bounds import Bounds
@@ -16,6 +17,9 @@ from ..layers.request import LayerRequest
 from ..layers.tile import Tile
 from . import own_schema
 from .bounded_tiles import Attempt
+from .connection import BoundedConnection
+from .numbered import numbered
+from .planning import Plan, is_shared, planned
 from .pool import Pool, read_only
 from .postgis import PostGIS
 from .tile_questions import Question, TileRows
@@ -23,6 +27,7 @@ from .tile_search import Way
 from .tile_sql import count_query
 from .tiles import Tiles
 
+_PREPARED = b'"flagstone explain"'
 _TIMES_A_TILE = 5
 """To explain a tile may take as many times as long as to make it."""
 
@@ -89,20 +94,31 @@ def _pieces(layer: RowLayer) -> str | None:
 
 def _count(pool: Pool, rows: TileRows, question: Question, until: float) -> int:
     text = count_query(rows.request, rows.layer, rows.search, rows.condition, rows.postgis)
-    [(number,)] = _first(pool, rows, text, question, until)
+    with _reading(pool, rows, question, until) as connection, planned(connection, Plan.OWN):
+        [(number,)] = connection.execute(text, question.values, prepare=False)
     return int(number)
 
 
 def _plan(pool: Pool, rows: TileRows, question: Question, until: float) -> tuple[str, ...]:
-    """With the plan for this tile: the server's generic plan of a prepared statement may be another."""
-    text = sql.SQL("EXPLAIN (ANALYZE, BUFFERS) ").as_bytes(None) + question.text
-    return tuple(str(row[0]) for row in _first(pool, rows, text, question, until))
+    """The plan that the tile is made with: the one for any tile where that is shared, else the one for this tile."""
+    analyze = b"EXPLAIN (ANALYZE, BUFFERS) "
+    with _reading(pool, rows, question, until) as connection:
+        if not is_shared(connection, question.plan):
+            return _lines(connection.execute(analyze + question.text, question.values, prepare=False))
+        text, names = numbered(question.text)
+        values = sql.SQL(", ").join(sql.Literal(question.values[name]) for name in names)
+        connection.execute(b"PREPARE %b AS %b" % (_PREPARED, text), prepare=False)
+        try:
+            return _lines(connection.execute(analyze + b"EXECUTE %b (%b)" % (_PREPARED, values.as_bytes(connection))))
+        finally:
+            connection.execute(b"DEALLOCATE %b" % _PREPARED, prepare=False)
 
 
-def _first(
-    pool: Pool, rows: TileRows, text: sql.Composed | bytes, question: Question, until: float
-) -> list[tuple[Any, ...]]:
-    with read_only(
+def _lines(plan: Cursor[Any]) -> tuple[str, ...]:
+    return tuple(str(row[0]) for row in plan)
+
+
+def _reading(pool: Pool, rows: TileRows, question: Question, until: float) -> AbstractContextManager[BoundedConnection]:
+    return read_only(
         pool, rows.request.identity, f"layer {rows.layer.id}", runs_code=question.runs_code, until=until
-    ) as connection:
-        return connection.execute(text, question.values, prepare=False).fetchall()
+    )

@@ -16,6 +16,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from ..layers.identity import Identity
 from ..settings import SILENCE_S, Settings
+from . import planning
 from .connection import Attempts, BoundedConnection, NoAnswer, WarmPool, was_cut
 from .conninfo import conninfo
 from .faults import translated
@@ -34,21 +35,6 @@ _SESSION = {
 
 
 _LOCK_MS = 1000
-# The tile query's LATERAL steps see each row once; remembering them cost 3 µs a row (PostgreSQL 14 and later do).
-_SINCE_14 = {"enable_memoize": "off"}
-# PostgreSQL takes the rows of a Gather Merge for fewer than they are (those of one worker, with a leader that works too), and
-# with them the cost of encoding: a tile of 1,400 places read the whole table in parallel in 38 ms, by the index in 11 ms.
-# Who set the cost of a parallel plan for the database meant it.
-_FEWER_PARALLEL = sql.SQL(
-    "pg_catalog.set_config('parallel_setup_cost', CASE pg_catalog.current_setting('parallel_setup_cost') WHEN '1000' THEN '1000000'"
-    " ELSE pg_catalog.current_setting('parallel_setup_cost') END, {})"
-)
-
-_USUAL_PARALLEL = (
-    "SELECT pg_catalog.set_config('parallel_setup_cost', CASE pg_catalog.current_setting('parallel_setup_cost') WHEN '1000000'"
-    " THEN '1000' ELSE pg_catalog.current_setting('parallel_setup_cost') END, true)"
-)
-
 # What a transaction holds ends with it, but not locks that a function took for the session, nor what it prepared.
 _UNDO = "ROLLBACK; SELECT pg_catalog.pg_advisory_unlock_all()"
 # psycopg forgets with a ROLLBACK what it prepared. Behind PgBouncer other clients' statements lie on the same connection.
@@ -141,12 +127,12 @@ class Pool:
         self.database = f"{info.host}:{info.port}/{info.dbname}"
 
     def _set_config(self, connection: Connection[TupleRow], *, local: bool, **others: str) -> sql.Composed:
-        values = self._session | (_SINCE_14 if connection.info.server_version >= 140_000 else {}) | others
+        values = self._session | planning.settings(connection, local=local) | others
         calls = [
             sql.SQL("pg_catalog.set_config({}, {}, {})").format(sql.Literal(name), sql.Literal(value), sql.Literal(local))
             for name, value in values.items()
         ]
-        calls.append(_FEWER_PARALLEL.format(sql.Literal(local)))
+        calls.append(planning.fewer_parallel(local=local))
         return sql.SQL("SELECT {}").format(sql.SQL(", ").join(calls))
 
     @contextmanager
@@ -264,12 +250,3 @@ def read_only(
                 yield connection
         else:
             yield connection
-
-
-@contextmanager
-def usual_parallel_cost(connection: Connection[TupleRow]) -> Iterator[None]:
-    """PostgreSQL's own cost of a parallel plan for what the block runs, in a transaction: for what reads millions of rows and
-    gives a few."""
-    with connection.transaction():
-        connection.execute(_USUAL_PARALLEL, prepare=False)
-        yield

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from psycopg import sql
 
-from ..layers.band_layer import stored
+from ..layers.band_layer import BandLayer, stored
 from ..layers.cells import cell_size
 from ..layers.function import TileFunctionLayer
 from ..layers.layer import RowLayer
@@ -19,6 +19,7 @@ from ..layers.tile import Tile
 from .filter_sql import Condition, condition
 from .function_sql import call_text, call_values, given_names
 from .placeholders import CalledRows, row_values, tile_values
+from .planning import Plan
 from .postgis import PostGIS
 from .rows import unknown_system
 from .selection_sql import asks_sphere, selection_query, selection_values
@@ -29,6 +30,9 @@ from .tile_texts import TileTexts
 
 _LONG_TEXT = 8000
 """Bytes of a statement above which only the layer's own columns are worth what a plan takes in PostgreSQL's memory."""
+
+_DEEP = 8
+"""Zooms below the grid's first from which a tile is a small part of the world."""
 
 _FEW_FOR_ANY_PLAN = 2000
 """Rows that an index finds as quickly as any plan does."""
@@ -47,8 +51,7 @@ class Question:
     runs_code: bool
     unknown_system: Callable[[], bytes] | None = None
     """The statement that gives an SRID of the rows that the database does not know, with the same values."""
-    parallel: bool = False
-    """Whether it is planned with PostgreSQL's own cost of a parallel plan. The result is the same either way."""
+    plan: Plan = Plan.SHARED
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ class TileRows:
     expected: float | None = None
     """How many rows meet the tile, about, those counted that a filter leaves out; None where nothing is known. Only how
     the tile is asked for may depend on it."""
+    at_most: float | None = None
+    """The same where it says nothing of so small a tile: no more rows, about, than this; None where nothing is known."""
 
 
 def tile_rows(
@@ -95,16 +100,19 @@ def tile_rows(
     if chosen is not None:
         values.update(chosen.values)
     return TileRows(
-        request, layer, tile, postgis, found, chosen, values, _expected(layer, found, spread(layer))
+        request, layer, tile, postgis, found, chosen, values, *_expected(layer, found, spread(layer))
     )
 
 
-def _expected(layer: RowLayer, found: Search, spread: Spread | None) -> float | None:
+def _expected(layer: RowLayer, found: Search, spread: Spread | None) -> tuple[float | None, float | None]:
+    """About how many rows meet the tile, and no more than about how many."""
     if found.way is Way.EVERY_ROW:
-        return layer.estimated_rows
+        return layer.estimated_rows, layer.estimated_rows
     if found.way is not Way.INDEX or spread is None:
-        return None
-    return spread.within(found.searched.values())
+        return None, None
+    boxes = found.searched.values()
+    expected = spread.within(boxes)
+    return expected, spread.at_most(boxes) if expected is None else expected
 
 
 class Questions:
@@ -154,7 +162,8 @@ class Questions:
         weighed = layer.estimated_rows if rows.expected is None else rows.expected
         # It reads much of a large layer: planned for its own box.
         question = self._question(rows, text, {"limit": limit, **values}, prepare=False)
-        return replace(question, parallel=weighed is not None and weighed >= _MANY_TO_WEIGH)
+        is_heavy = weighed is not None and weighed >= _MANY_TO_WEIGH
+        return replace(question, plan=Plan.WEIGHED) if is_heavy else question
 
     def estimate(self, rows: TileRows) -> Question:
         """How many rows meet the tile, about: a plan as JSON, in which `Plan Rows` says it."""
@@ -172,7 +181,8 @@ class Questions:
         called = layer if isinstance(layer, CalledRows) and not layer.is_typed else None
         given = [name for name, _ in rows.request.arguments]
         asks = None if called is None else lambda: unknown_system(called, given, rows.postgis.schema)
-        return Question(text, {**rows.values, **values}, prepare, layer.runs_code, asks)
+        plan = Plan.OWN if prepare is False else Plan.SHARED
+        return Question(text, {**rows.values, **values}, prepare, layer.runs_code, asks, plan)
 
     def _text(self, rows: TileRows, kind: Hashable, compose: Callable[[], sql.Composed]) -> bytes:
         request, layer, chosen = rows.request, rows.layer, rows.condition
@@ -191,11 +201,7 @@ class Questions:
         request, layer = rows.request, rows.layer
         # The ROLLBACK of a transaction makes psycopg forget all that is prepared on its connection.
         lasts = self._keeps_prepared and not layer.runs_code and request.identity.is_plain
-        # A tile that takes in much of a large layer is planned for its own box; all others share one generic plan.
-        shares_plan = rows.tile.z - request.grid.minzoom >= 8 or _has_few_rows(layer)
-        if rows.expected is not None and not shares_plan:
-            shares_plan = rows.expected <= _FEW_FOR_ANY_PLAN
-        if rows.search.way is not Way.INDEX or not lasts or not shares_plan:
+        if not lasts or not (_has_few_rows(layer) or _shares_plan(rows)):
             return False
         options = layer.options
         usual = request.filter is options.filter and request.order == options.rank
@@ -209,6 +215,20 @@ def _sent(layer: RowLayer, statement: sql.Composed) -> bytes:
     return (statement if isinstance(layer, RelationLayer) else bounded(statement)).as_bytes(None)
 
 
+def _shares_plan(rows: TileRows) -> bool:
+    """Whether the plan for a box that is not known does for this one: not where it takes in much of a large layer.
+
+    Of a band a tile holds a few thousand rows at most, but of one that holds each row of its layer.
+    """
+    if rows.search.way is not Way.INDEX:
+        return False
+    if rows.tile.z - rows.request.grid.minzoom >= _DEEP:
+        return True
+    if isinstance(rows.layer, BandLayer) and rows.layer.single_rows is None:
+        return True
+    return rows.at_most is not None and rows.at_most <= _FEW_FOR_ANY_PLAN
+
+
 def _has_few_rows(layer: RowLayer) -> bool:
-    """Whether any plan reads it quickly, so that planning, 0.3 to 0.7 ms, would cost more than it saves."""
+    """Whether any plan reads it quickly, so that to plan it for a tile would cost more than it saves."""
     return layer.estimated_rows is not None and layer.estimated_rows < 1000

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +27,8 @@ from .far_rows import FarRows, Stamp, unstamped
 from .function_faults import explained, of_unknown_system
 from .grid_systems import GridSystems
 from .numbered import execute
-from .pool import Pool, read_only, usual_parallel_cost
+from .planning import planned
+from .pool import Pool, read_only
 from .postgis import PostGIS
 from .statistics import LayerStatistics
 from .tile_questions import Question, Questions, TileRows, tile_rows
@@ -156,7 +156,7 @@ class Tiles:
                 read_only(
                     self._pool, request.identity, f"layer {layer.id}", runs_code=question.runs_code, until=until
                 ) as connection,
-                usual_parallel_cost(connection) if question.parallel else nullcontext(),
+                planned(connection, question.plan),
             ):
                 row = execute(connection, question.text, question.values, prepare=question.prepare).fetchone()
         except FlagstoneError as error:
@@ -209,6 +209,8 @@ class Tiles:
 def _is_probably_limited(rows: TileRows, limit: int, *, known: bool) -> bool:
     """`known` says that another tile of this zoom was, for this identity. Statistics, which count all rows of the table, are
     surer of this tile where they are far from the limit."""
-    if rows.expected is None or rows.condition is not None or rows.request.identity.role is not None:
+    if rows.at_most is None or rows.condition is not None or rows.request.identity.role is not None:
         return known
-    return rows.expected > limit or (known and rows.expected > limit / _FAR)
+    if rows.expected is not None and rows.expected > limit:
+        return True
+    return known and rows.at_most > limit / _FAR
