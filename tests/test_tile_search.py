@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import Any
 
@@ -10,14 +11,17 @@ import pyproj
 import pytest
 from morecantile import tms
 
-from app.layers.bounds import EVERYWHERE, WORLD
+from app.layers.bounds import EVERYWHERE, WORLD, Bounds
 from app.layers.crs import Crs, search_boxes
+from app.layers.grid import Matrix
 from app.layers.grids import Grids
 from app.layers.tile import Tile
 from tests.conftest import MakeApp
 from tests.tile_decoding import decoded, drawn, features, get
 
 LAYERS = (4326, 3857, 4258, 3035, 2056, 21781, 3031, 3413, 3995, 5041, 3571, 32633, 25833, 27200, 2193, 5070)
+
+_ROUNDING = 1e-12
 
 
 @pytest.mark.parametrize("srid", LAYERS)
@@ -39,22 +43,49 @@ def test_a_point_of_the_buffered_tile_lies_in_a_search_box(srid: int) -> None:
         for zoom in sorted(grid.matrices):
             matrix = grid.matrices[zoom]
             edges = [(0, 0), (matrix.width - 1, matrix.height - 1), (0, matrix.height - 1)]
-            for x, y in [*edges, *((rng.randrange(matrix.width), rng.randrange(matrix.height)) for _ in range(5))]:
+            anywhere = [(rng.randrange(matrix.width), rng.randrange(matrix.height)) for _ in range(5)]
+            for x, y in [*edges, *anywhere, *_of_the_area(rng, area, matrix, degrees, 2)]:
                 box = grid.buffered(Tile(zoom, x, y), 1 / 16)
                 if grid.crs.is_geographic and not box.intersects(WORLD):
                     continue  # CDB1GlobalGrid has tiles beyond the earth
                 found = search_boxes(box, grid.crs, layer)
                 if EVERYWHERE in found:
                     continue
-                for _ in range(20):
-                    point = (rng.uniform(box.xmin, box.xmax), rng.uniform(box.ymin, box.ymax))
+                for point in [*_inside(rng, box, 10), *_along_the_edges(rng, box, 5)]:
                     if not _is_near(area, *degrees.transform(*point)):
                         continue
                     compared += 1
                     px, py = way.transform(*point)
-                    inside = any(b.xmin <= px <= b.xmax and b.ymin <= py <= b.ymax for b in found)
+                    near = [b.padded(_ROUNDING * abs(px), _ROUNDING * abs(py)) for b in found]
+                    inside = any(b.xmin <= px <= b.xmax and b.ymin <= py <= b.ymax for b in near)
                     assert inside, f"{grid_id} {zoom}/{x}/{y}: {point} is {px, py}, boxes {found}"
     assert compared > 300, compared
+
+
+def _of_the_area(rng: random.Random, area: Any, matrix: Matrix, degrees: pyproj.Transformer, count: int) -> list[tuple[int, int]]:
+    """Tiles of places for which the layer's projection was made."""
+    east = area.east if area.west <= area.east else area.east + 360
+    found = []
+    for _ in range(count):
+        place = rng.uniform(area.west, east), rng.uniform(area.south, area.north)
+        x, y = degrees.transform(*place, direction=pyproj.enums.TransformDirection.INVERSE)
+        if not (math.isfinite(x) and math.isfinite(y)):
+            continue
+        column, row = int((x - matrix.origin_x) / matrix.span_x), int((matrix.origin_y - y) / matrix.span_y)
+        if 0 <= column < matrix.width and 0 <= row < matrix.height:
+            found.append((column, row))
+    return found
+
+
+def _inside(rng: random.Random, box: Bounds, count: int) -> list[tuple[float, float]]:
+    return [(rng.uniform(box.xmin, box.xmax), rng.uniform(box.ymin, box.ymax)) for _ in range(count)]
+
+
+def _along_the_edges(rng: random.Random, box: Bounds, count: int) -> list[tuple[float, float]]:
+    """Where an edge that bends is farthest out."""
+    inside = _inside(rng, box, 2 * count)
+    sides = [(rng.choice((box.xmin, box.xmax)), y) for _, y in inside[:count]]
+    return sides + [(x, rng.choice((box.ymin, box.ymax))) for x, _ in inside[count:]]
 
 
 def _is_near(area: Any, lon: float, lat: float) -> bool:
