@@ -253,11 +253,12 @@ def test_the_three_servers_answer_for_the_drawn_tiles(
         loading.load(database, Data(sources, written, building_count=2000).tables(), progress)
     drawn = tiles.of_layers(database, ["countries", "places"], count=3, seed=1)
     assert drawn == tiles.of_layers(database, ["countries", "places"], count=3, seed=1)
-    assert {tile.z for tile in drawn["scale.places"]} == set(tiles.ZOOMS)
+    assert {tile.z for tile in drawn["scale.places"].tiles} == set(tiles.ZOOMS)
+    assert all(chosen.heavy == frozenset() for chosen in drawn.values())  # no shape has a thousand vertices
     with Stand(server_dsn) as stand, servers.stranger(database) as stranger:
         running = servers.start(stand, database, stranger)
         lines = {name: Line(each.port) for name, each in running.items()}
-        found = [read(lines, tile, 1) for layer in drawn.values() for tile in layer if tile.z in (0, 5, 14)]
+        found = [read(lines, tile, 1) for chosen in drawn.values() for tile in chosen.tiles if tile.z in (0, 5, 14)]
         status, _ = lines[PLAIN].get("/tiles/scale.places/14/0/0")
         assert status == 204
         for line in lines.values():
@@ -268,6 +269,21 @@ def test_the_three_servers_answer_for_the_drawn_tiles(
     assert {each.answers[PLAIN].said for each in found} == {""} and {
         each.answers[WITH].said for each in found
     } >= {"full"}
+
+
+def test_one_tile_of_each_zoom_is_of_the_heaviest_shape(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA scale")
+        connection.execute("CREATE TABLE scale.countries (id int PRIMARY KEY, geom geometry(Polygon, 4326))")
+        connection.execute("INSERT INTO scale.countries SELECT 1, ST_Segmentize('SRID=4326;POLYGON((-60 50,-60 60,-50 60,-50 50,-60 50))'::geometry, 0.02)")
+        # More vertices in one place, of many shapes.
+        connection.execute("INSERT INTO scale.countries SELECT i + 1, ST_Buffer(ST_SetSRID(ST_MakePoint(9.5, 47.1), 4326), 0.1, 16) FROM generate_series(1, 100) i")
+        chosen = tiles.of_layers(database, ["countries"], count=3, seed=1)["scale.countries"]
+        assert sorted(tile.z for tile in chosen.heavy) == list(tiles.ZOOMS) and chosen.heavy < set(chosen.tiles)
+        here = "SELECT array_agg(id) FROM scale.countries WHERE ST_Intersects(geom, ST_Transform(ST_TileEnvelope(%s, %s, %s), 4326))"
+        for tile in chosen.heavy:
+            met = connection.execute(here, [tile.z, tile.x, tile.y]).fetchone()
+            assert met is not None and 1 in met[0] and (tile.z < 5 or met[0] == [1])
 
 
 def test_overviews_are_built_refreshed_and_weighed_and_the_rows_are_as_before(

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,14 @@ def test_times_faster_is_a_geometric_mean_over_zooms() -> None:
     assert of(found, "countries, without overviews").met  # 10 at one zoom and 1 at the other
 
 
+def test_tiles_of_the_heaviest_shape_are_judged_by_themselves_too() -> None:
+    run = [replace(figures("scale.countries", 9, 240, 120, 3), is_heavy=True), figures("scale.countries", 9, 2, 2, 2)]
+    found = goals(run, [])
+    assert of(found, "countries, tiles of the heaviest one, with overviews").figure == "80.0"
+    assert of(found, "countries, with overviews").figure == "8.9"
+    assert not [goal for goal in goals(run[1:], []) if "heaviest" in goal.what]
+
+
 def test_a_tile_that_did_not_come_is_no_fast_tile() -> None:
     found = goals([figures("scale.shoreline", 0, 1000, 100, 1, status=503)], [])
     assert (
@@ -58,8 +67,10 @@ def test_heavy_slow_and_empty_tiles_are_named() -> None:
 
 
 def test_the_cost_of_overviews_is_judged() -> None:
-    cost = Cost("scale.buildings", 2_000_000, 181.0, 400_000_000, 1.5, 1000, 400, 220, 15, 10, 300, 100.0)
+    cost = Cost("scale.buildings", 2_000_000, 181.0, 400_000_000, 2.5, 0.7, 1000, 400, 220, 15, 10, 300, 100.0)
     assert [goal.met for goal in goals([], [cost])] == [False, True, False, True, True]
+    assert of(goals([], [cost]), "1,000 changed rows").figure == "1.8 s, 2.5 s with the start of Python"
+    assert not of(goals([], [replace(cost, start_s=0.4)]), "1,000 changed rows").met
 
 
 def test_plots_of_every_layer_are_drawn_as_png_and_svg(tmp_path: Path) -> None:
@@ -84,7 +95,7 @@ def test_a_run_is_printed_and_written_with_its_command_and_date() -> None:
         "scripts/bench --scale --seed 7", "PostgreSQL 15", rows={"places": 235}, date="2026-11-22T22:00+00:00"
     )
     results.figures = [figures("scale.places", 0, 100, 50, 20), figures("scale.places", 1, 10, 50, 30)]
-    results.costs = [Cost("scale.places", 235, 1.0, None, 1.0, 2, 400, 100, 0, 0, 500, 2.0)]
+    results.costs = [Cost("scale.places", 235, 1.0, None, 1.0, 0.5, 2, 400, 100, 0, 0, 500, 2.0)]
     console = Console(file=io.StringIO(), width=240)
     show(results, console)
     printed = console.file.getvalue()  # type: ignore[attr-defined]

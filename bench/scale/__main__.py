@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -74,15 +75,17 @@ def _measure(stand: Stand, given: options.Options, results: report.Results, bars
         cost = overviews.build(commands, dsn, table.name, lambda: bars.advance(task))
         results.costs += [cost] if cost else []
     drawn = tiles.of_layers(dsn, given.layers, given.tiles, given.seed)
-    task = bars.add_task("Tiles, from each server in turns", total=sum(map(len, drawn.values())))
+    task = bars.add_task("Tiles, from each server in turns", total=sum(len(chosen.tiles) for chosen in drawn.values()))
     with ExitStack() as opened:
         running = servers.start(stand, dsn, opened.enter_context(servers.stranger(dsn)))
         lines = {
             name: opened.enter_context(Line(server.port, _PATIENCE_S)) for name, server in running.items()
         }
-        for tile in (tile for layer in drawn.values() for tile in layer):
-            results.figures.append(times.read(lines, tile, given.rounds))
-            bars.advance(task)
+        for chosen in drawn.values():
+            for tile in chosen.tiles:
+                found = times.read(lines, tile, given.rounds)
+                results.figures.append(replace(found, is_heavy=tile in chosen.heavy))
+                bars.advance(task)
         if given.pictures is not None:
             _draw(results, {way: server.url for way, server in running.items()}, given.pictures, bars)
 

@@ -37,7 +37,8 @@ class Cost:
     memory_bytes: int | None
     """Most memory of their own (not shared) that the database's processes had together; None where it may not be seen."""
     refresh_s: float
-    """Mean of two."""
+    """Mean of two, as one waits for the command; in `start_s` of it Python starts and reads its modules."""
+    start_s: float
     changed_rows: int
     table_bytes: int
     bands_bytes: int
@@ -141,6 +142,7 @@ def build(commands: Commands, dsn: str, table: str, done: Callable[[], None]) ->
             took,
             memory,
             refreshed,
+            commands.timed("refresh", "--help"),
             changed,
             *_bytes(connection, table),
             planned,

@@ -1,10 +1,12 @@
-"""Which tiles are read: of every layer and zoom the fullest one, and some that hold data, the same for the same seed."""
+"""Which tiles are read: of every layer and zoom the fullest one, one of its heaviest shape, and some that hold data, the same
+for the same seed."""
 
 from __future__ import annotations
 
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -17,12 +19,29 @@ ZOOMS = range(15)
 _POINTS = 40_000
 """Vertices of a layer among which tiles are drawn: more where there is more to draw."""
 
+_HEAVY = 1000
+"""Vertices of a shape from which on one tile of it is much work for who transforms the whole of it."""
+
 _ROWS = "SELECT count(*), sum(ST_NPoints(geom)) FROM {}"
 _VERTICES = """
 SELECT ST_X(point), ST_Y(point) FROM (
     SELECT (ST_DumpPoints(geom)).geom AS point, row_number() OVER () AS number FROM {}
 ) AS vertices WHERE number %% %s = 0
 """
+_HEAVIEST = "SELECT id, ST_NPoints(geom) FROM {} ORDER BY ST_NPoints(geom) DESC, id LIMIT 1"
+_OF_ONE = """
+SELECT ST_X(point), ST_Y(point) FROM (
+    SELECT (ST_DumpPoints(geom)).geom AS point, row_number() OVER () AS number FROM {} WHERE id = %s
+) AS vertices WHERE number %% %s = 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The tiles of a layer, those of its heaviest shape among them: one of each zoom, none where no shape is heavy."""
+
+    tiles: list[DrawnTile]
+    heavy: frozenset[DrawnTile]
 
 
 def vertices(connection: Connection[Any], table: str) -> list[tuple[float, float]]:
@@ -38,25 +57,45 @@ def vertices(connection: Connection[Any], table: str) -> list[tuple[float, float
         return connection.execute(sql.SQL(_VERTICES).format(relation), [max(1, total // _POINTS)]).fetchall()
 
 
-def drawn(layer: str, points: Sequence[tuple[float, float]], count: int, seed: int) -> list[DrawnTile]:
-    """At most `count` tiles of each zoom. The first of each zoom is the one with most vertices."""
+def of_heaviest(connection: Connection[Any], table: str) -> list[tuple[float, float]]:
+    """Vertices of the shape that has most of them; none where that is not heavy."""
+    relation = sql.Identifier(SCHEMA, table)
+    row = connection.execute(sql.SQL(_HEAVIEST).format(relation)).fetchone()
+    if row is None or (row[1] or 0) < _HEAVY:
+        return []
+    return connection.execute(sql.SQL(_OF_ONE).format(relation), [row[0], max(1, row[1] // _POINTS)]).fetchall()
+
+
+def _fullest(places: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    return min(Counter(places).items(), key=lambda item: (-item[1], item[0]))[0]
+
+
+def drawn(
+    layer: str, points: Sequence[tuple[float, float]], heaviest: Sequence[tuple[float, float]], count: int, seed: int
+) -> Chosen:
+    """At most `count` tiles of each zoom: first the one with most vertices, then the one with most of the heaviest shape."""
     source = random.Random(f"flagstone scale {layer} {seed}")
     found: list[DrawnTile] = []
+    heavy: set[DrawnTile] = set()
     for zoom in ZOOMS:
         here = [tile_at(longitude, latitude, zoom) for longitude, latitude in points]
-        chosen = dict.fromkeys([min(Counter(here).items(), key=lambda item: (-item[1], item[0]))[0]])
+        chosen = dict.fromkeys([_fullest(here)])
+        if heaviest:
+            x, y = _fullest([tile_at(longitude, latitude, zoom) for longitude, latitude in heaviest])
+            chosen[x, y] = None
+            heavy.add(DrawnTile(layer, zoom, x, y))
         for _ in range(count * 10):
-            if len(chosen) == count:
+            if len(chosen) >= count:
                 break
             chosen[source.choice(here)] = None
         found += [DrawnTile(layer, zoom, x, y) for x, y in chosen]
-    return found
+    return Chosen(found, frozenset(heavy))
 
 
-def of_layers(dsn: str, tables: Sequence[str], count: int, seed: int) -> dict[str, list[DrawnTile]]:
+def of_layers(dsn: str, tables: Sequence[str], count: int, seed: int) -> dict[str, Chosen]:
     """The drawn tiles of each table, by the id of its layer."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         return {
-            f"{SCHEMA}.{table}": drawn(f"{SCHEMA}.{table}", vertices(connection, table), count, seed)
-            for table in tables
+            layer: drawn(layer, vertices(connection, table), of_heaviest(connection, table), count, seed)
+            for table, layer in ((table, f"{SCHEMA}.{table}") for table in tables)
         }

@@ -44,6 +44,8 @@ class Figures:
 
     tile: DrawnTile
     answers: Mapping[str, Answer]
+    is_heavy: bool = False
+    """Whether it is the tile of the layer's heaviest shape."""
 
     def ratio(self, way: str) -> float | None:
         """How many times faster than plain; None where one of them gave no tile, or did not run.
