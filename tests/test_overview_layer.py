@@ -79,6 +79,31 @@ def test_sums_after_a_refresh_are_those_of_a_build(database: str) -> None:
         assert_equals_a_build(made)
 
 
+@pytest.mark.parametrize("letter", ["n", "\u00e4"])
+def test_sums_of_columns_whose_names_are_as_long_as_they_can_be(
+    database: str, make_app: MakeApp, letter: str
+) -> None:
+    bytes_each = len(letter.encode())
+    first, second = (letter * (61 // bytes_each) + end * (63 - 61 // bytes_each * bytes_each) for end in "ab")
+    assert len(first.encode()) == len(second.encode()) == 63
+    _towns(database)
+    with psycopg.connect(database) as connection:
+        for old, new in (("people", first), ("level", second)):
+            connection.execute(psycopg.sql.SQL("ALTER TABLE towns RENAME {} TO {}").format(*map(psycopg.sql.Identifier, (old, new))))
+    _commented(database, overview={"sum": [first, second], "mean": [second]})
+    with kept(database, "public.towns", range(3)) as made:
+        made.edit("DELETE FROM towns WHERE id % 100 = 8")
+        assert made.refresh().rebuilt is None
+        assert_equals_a_build(made)
+    with psycopg.connect(database) as connection:
+        wanted = connection.execute(psycopg.sql.SQL("SELECT sum({}), sum({}) FROM towns").format(*map(psycopg.sql.Identifier, (first, second)))).fetchone()
+    found = attributes(make_app(database), "/tiles/public.towns/0/0/0")
+    sums = sorted({name for each in found for name in each if "_sum" in name})
+    assert len(sums) == 2 and all(len(name.encode()) <= 63 for name in sums)
+    assert tuple(sorted(sum(each.get(name, 0) for each in found) for name in sums)) == tuple(sorted(wanted or ()))
+    assert any("_mean" in name for each in found for name in each)
+
+
 def test_a_mean_is_that_of_the_rows_of_its_cell(database: str, make_app: MakeApp) -> None:
     with psycopg.connect(database) as connection:
         connection.execute(

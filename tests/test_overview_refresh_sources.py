@@ -11,7 +11,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from app.errors import OverviewError
-from app.layers.overview import totals
+from app.layers.totals import totals
 from app.repository.overviews.administering import administering
 from app.repository.overviews.refresh import refresh
 from tests.overview_refreshes import Kept, assert_equals_a_build, kept

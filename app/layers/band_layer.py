@@ -13,17 +13,16 @@ from .overview import (
     BandPlan,
     Lattice,
     Overview,
-    Total,
     count_column,
     key_of,
     merged_by,
     pixel,
     stored_columns,
-    totals,
 )
 from .relation import RelationLayer
 from .request import LayerRequest
 from .single_rows import single_row_band
+from .totals import Total, totals
 
 _MOST_FEATURES = 100_000
 """Features of a band's tile: several times the number of its cells."""

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from .grid import Grid
     from .relation import RelationLayer
 
-VERSION = 3
-"""Raised whenever the same rows give other bands: those of an older version are not served any more."""
-
 CELL_PIXELS = 4
 """Width of a cell in pixels of its zoom. A tile has 128 x 128 of them: the most features that are too small to be seen
 as they are."""
@@ -174,52 +171,6 @@ def stored_columns(layer: RelationLayer) -> tuple[str, ...]:
     return (*names, *dict.fromkeys(name for name in further if name not in names))
 
 
-@dataclass(frozen=True, slots=True)
-class Total:
-    """A number of the layer that is added up over the rows that a feature stands for: in `total`, of the `rows` in which
-    it is not NULL, with its `mean` where that is wanted. `is_sum` says whether the total is served."""
-
-    column: Column
-    total: str
-    rows: str
-    mean: str | None
-    is_sum: bool
-
-    @property
-    def served(self) -> tuple[Column, ...]:
-        """Its attributes."""
-        name = self.column.name
-        made = [Column(self.total, "numeric", "numeric", "N", f"Sum of {name} over the rows that this feature stands for.")] if self.is_sum else []
-        if self.mean is not None:
-            made.append(Column(self.mean, "double precision", "float8", "N", f"Mean of {name} over the rows that this feature stands for."))
-        return tuple(made)
-
-
-def totals(layer: RelationLayer) -> tuple[Total, ...]:
-    """What is added up; nothing where rows are secured: a sum tells of rows that not everybody may see."""
-    options = layer.options
-    if has_row_security(layer):
-        return ()
-    stored = stored_columns(layer)
-    names = BandNames.beside(stored)
-    taken = {*stored, *(getattr(names, each) for each in BandNames.__dataclass_fields__)}
-
-    def free(name: str) -> str:
-        while name in taken:
-            name += "_"
-        taken.add(name)
-        return name
-
-    return tuple(
-        Total(
-            column, free(f"{column.name}_sum" if column in options.overview_sum else f"~{column.name} total"),
-            free(f"~{column.name} rows"), free(f"{column.name}_mean") if column in options.overview_mean else None,
-            column in options.overview_sum,
-        )
-        for column in dict.fromkeys((*options.overview_sum, *options.overview_mean))
-    )  # fmt: skip
-
-
 def merged_by(layer: RelationLayer) -> tuple[str, ...]:
     """The columns by whose values lines are merged; none where rows are secured: each is there by itself then."""
     return () if has_row_security(layer) else tuple(column.name for column in layer.options.overview_merge)
@@ -260,19 +211,3 @@ def count_column(names: BandNames) -> Column:
 def has_row_security(layer: RelationLayer) -> bool:
     """Whether which of its rows somebody sees depends on who asks, as far as its table says so."""
     return layer.kind in "rp" and bool(layer.definition)
-
-
-def definition(layer: RelationLayer, grid_key: str) -> str:
-    """A digest of all that decides what the layer's bands hold, but for its rows.
-
-    What a policy says is asked at each reading; that there is one is not.
-    """
-    columns = sorted((column.name, column.type) for column in layer.columns)
-    secured = has_row_security(layer)
-    # By name: a description may change.
-    rank = [(key.column.name, key.descending) for key in layer.options.rank]
-    chosen = None if layer.options.id_column is None else layer.options.id_column.name
-    said = (VERSION, grid_key, layer.oid, layer.kind, layer.geometry, columns, key_of(layer), layer.options.filter,
-            rank, chosen, [(each.total, each.rows, each.mean) for each in totals(layer)], secured or layer.definition,
-            merged_by(layer))  # fmt: skip
-    return blake2b(repr(said).encode(), digest_size=16).hexdigest()

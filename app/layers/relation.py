@@ -9,7 +9,8 @@ from typing import Any
 from .cql2.tree import Expression
 from .layer import RowLayer
 from .names import layer_id
-from .overview import Overview, definition, with_filters
+from .overview import Overview, with_filters
+from .overview_definition import definition
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,12 +29,13 @@ from .manner import Manner
 from .member import Member
 from .names import nearest
 from .order import SortKey
-from .overview import has_row_security, totals
+from .overview import has_row_security
 from .parameters import Arguments, flag, only, shown
 from .relation import RelationLayer
 from .served import served
 from .sorting import orders_of
 from .together import asked_together
+from .totals import totals
 from .zooms import zooms
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
-from ..layers.overview import definition
+from ..layers.overview_definition import definition
 from ..layers.overview_sample import Attribute, Sample, SampledRow
 from . import own_schema
 from .overviews.target import Target

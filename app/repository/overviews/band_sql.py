@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from ...layers.overview import BandNames, BandPlan, Lattice, has_row_security, key_of, stored_columns, totals
+from ...layers.overview import BandNames, BandPlan, Lattice, has_row_security, key_of, stored_columns
 from ...layers.tile import PIXELS
+from ...layers.totals import totals
 from ..identifier import identifier
 from .shapes_sql import HEAVY_POINTS, PACKED_POINTS, Shapes
 from .totals_sql import mean, of_cell, own_total

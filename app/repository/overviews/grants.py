@@ -7,8 +7,9 @@ from typing import Any
 from psycopg import Connection, sql
 
 from ...errors import OverviewError
-from ...layers.overview import BandNames, has_row_security, key_of, stored_columns, told_by, totals
+from ...layers.overview import BandNames, has_row_security, key_of, stored_columns, told_by
 from ...layers.relation import RelationLayer
+from ...layers.totals import totals
 from .. import own_schema
 from ..identifier import identifier
 

@@ -20,8 +20,9 @@ from typing import Any
 
 from psycopg import Connection, sql
 
-from ...layers.overview import BandPlan, key_of, merged_by, stored_columns, totals
+from ...layers.overview import BandPlan, key_of, merged_by, stored_columns
 from ...layers.tile import PIXELS
+from ...layers.totals import totals
 from ..identifier import identifier
 from .band_sql import DIMENSION, BandSql
 

@@ -11,7 +11,8 @@ from psycopg.errors import InsufficientPrivilege
 from psycopg.rows import class_row
 
 from ...layers.layer import Layer
-from ...layers.overview import Band, BandPlan, Overview, definition, with_filters
+from ...layers.overview import Band, BandPlan, Overview, with_filters
+from ...layers.overview_definition import definition
 from ...layers.relation import RelationLayer
 from .. import own_schema
 from ..statements import statement

@@ -9,7 +9,8 @@ from psycopg import Connection, sql
 from psycopg.errors import UndefinedColumn
 from psycopg.types.json import Jsonb
 
-from ...layers.overview import Band, BandPlan, definition, has_row_security, variant
+from ...layers.overview import Band, BandPlan, has_row_security, variant
+from ...layers.overview_definition import definition
 from ...layers.relation import RelationLayer
 from .. import own_schema
 from ..identifier import identifier

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from ...layers.overview import Total
+from ...layers.totals import Total
 from ..identifier import identifier
 
 

@@ -10,7 +10,8 @@ from psycopg import Connection, sql
 
 from ...layers.identity import Identity
 from ...layers.member import Member
-from ...layers.overview import Band, Overview, definition, has_row_security
+from ...layers.overview import Band, Overview, has_row_security
+from ...layers.overview_definition import definition
 from ...layers.relation import RelationLayer
 from ...layers.request import LayerRequest, layer_requests
 from ...layers.tile import Tile

@@ -11,7 +11,8 @@ from typing import Any
 
 from psycopg import Connection, sql
 
-from ...layers.overview import Band, BandPlan, has_row_security, key_of, totals
+from ...layers.overview import Band, BandPlan, has_row_security, key_of
+from ...layers.totals import totals
 from ..identifier import identifier
 from .blocks import BLOCK, SETTLED, named
 from .target import Target
