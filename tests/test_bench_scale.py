@@ -271,6 +271,19 @@ def test_the_three_servers_answer_for_the_drawn_tiles(
     } >= {"full"}
 
 
+def test_every_so_many_eth_vertex_is_of_all_rows(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA scale")
+        connection.execute("CREATE TABLE scale.countries (id int PRIMARY KEY, geom geometry(LineString, 4326))")
+        connection.execute(
+            "INSERT INTO scale.countries SELECT i, ST_Segmentize(ST_SetSRID(ST_MakeLine(ST_MakePoint(i, 0), ST_MakePoint(i, 80)), 4326), 0.001)"
+            " FROM generate_series(1, 4) i"
+        )
+        found = tiles.vertices(connection, "countries")
+    assert 30_000 < len(found) <= 60_000
+    assert {round(x) for x, _ in found} == {1, 2, 3, 4} and max(y for _, y in found) > 79 and min(y for _, y in found) < 1
+
+
 def test_one_tile_of_each_zoom_is_of_the_heaviest_shape(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("CREATE SCHEMA scale")

@@ -23,17 +23,13 @@ _HEAVY = 1000
 """Vertices of a shape from which on one tile of it is much work for who transforms the whole of it."""
 
 _ROWS = "SELECT count(*), sum(ST_NPoints(geom)) FROM {}"
+# The points stand in FROM: in the SELECT list they would come after the numbers, which then are those of the rows.
 _VERTICES = """
 SELECT ST_X(point), ST_Y(point) FROM (
-    SELECT (ST_DumpPoints(geom)).geom AS point, row_number() OVER () AS number FROM {}
+    SELECT dumped.geom AS point, row_number() OVER () AS number FROM {}, ST_DumpPoints(geom) AS dumped WHERE {}
 ) AS vertices WHERE number %% %s = 0
 """
 _HEAVIEST = "SELECT id, ST_NPoints(geom) FROM {} ORDER BY ST_NPoints(geom) DESC, id LIMIT 1"
-_OF_ONE = """
-SELECT ST_X(point), ST_Y(point) FROM (
-    SELECT (ST_DumpPoints(geom)).geom AS point, row_number() OVER () AS number FROM {} WHERE id = %s
-) AS vertices WHERE number %% %s = 0
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +50,7 @@ def vertices(connection: Connection[Any], table: str) -> list[tuple[float, float
         )
         row = connection.execute(sql.SQL(_ROWS).format(relation)).fetchone()
         total = int(row[1] or 0) if row else 0
-        return connection.execute(sql.SQL(_VERTICES).format(relation), [max(1, total // _POINTS)]).fetchall()
+        return connection.execute(sql.SQL(_VERTICES).format(relation, sql.SQL("true")), [max(1, total // _POINTS)]).fetchall()
 
 
 def of_heaviest(connection: Connection[Any], table: str) -> list[tuple[float, float]]:
@@ -63,7 +59,8 @@ def of_heaviest(connection: Connection[Any], table: str) -> list[tuple[float, fl
     row = connection.execute(sql.SQL(_HEAVIEST).format(relation)).fetchone()
     if row is None or (row[1] or 0) < _HEAVY:
         return []
-    return connection.execute(sql.SQL(_OF_ONE).format(relation), [row[0], max(1, row[1] // _POINTS)]).fetchall()
+    text = sql.SQL(_VERTICES).format(relation, sql.SQL("id = {}").format(sql.Literal(row[0])))
+    return connection.execute(text, [max(1, row[1] // _POINTS)]).fetchall()
 
 
 def _fullest(places: Sequence[tuple[int, int]]) -> tuple[int, int]:
