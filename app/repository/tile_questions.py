@@ -26,7 +26,7 @@ from .selection_sql import asks_sphere, selection_query, selection_values
 from .tile_search import Search, Way, parameters, search
 from .tile_size import MOST, bounded
 from .tile_sql import estimate_query, sql_tile, tile_query
-from .tile_texts import TileTexts
+from .tile_texts import Asked, TileTexts
 
 _LONG_TEXT = 8000
 """Bytes of a statement above which only the layer's own columns are worth what a plan takes in PostgreSQL's memory."""
@@ -139,10 +139,13 @@ class Questions:
 
     def whole(self, rows: TileRows, limit: int) -> Question:
         """The tile query: the first rows of the tile."""
-        text = self._text(
+        asked = self._asked(
             rows, (), lambda: tile_query(rows.request, rows.layer, rows.search, rows.condition, rows.postgis)
         )
-        return self._question(rows, text, {"limit": limit}, prepare=self._prepare(rows, text))
+        prepare = self._prepare(rows, asked.text)
+        question = self._question(rows, asked.text, {"limit": limit}, prepare=prepare)
+        # With thousands of layers most are looked at once: each prepared one lies in this process and in the server's.
+        return question if asked.again else replace(question, prepare=False)
 
     def selection(self, rows: TileRows, pixels: int, limit: int, *, needed: bool) -> Question:
         """One feature of each cell; the edge of a cell in pixels, and `needed` as `selection_values` has it."""
@@ -185,16 +188,19 @@ class Questions:
         return Question(text, {**rows.values, **values}, prepare, layer.runs_code, asks, plan)
 
     def _text(self, rows: TileRows, kind: Hashable, compose: Callable[[], sql.Composed]) -> bytes:
+        return self._asked(rows, kind, compose).text
+
+    def _asked(self, rows: TileRows, kind: Hashable, compose: Callable[[], sql.Composed]) -> Asked:
         request, layer, chosen = rows.request, rows.layer, rows.condition
         names = tuple([c.name if c.configured is None else (c.name, c.configured) for c in request.columns])
         given = tuple([name for name, _ in request.arguments])
         condition_text = None if chosen is None else chosen.text.as_bytes(None)
         key = (layer.digest, request.identity.role, request.grid.crs, names, rows.search.shape, condition_text, request.order,
                given, rows.postgis, kind)  # fmt: skip
-        return self._texts.text(key, lambda: _sent(layer, compose()))
+        return self._texts.asked(key, lambda: _sent(layer, compose()))
 
     def _prepare(self, rows: TileRows, text: bytes) -> bool | None:
-        """Whether the statement is prepared: at once, never, or (None) on a connection that has run it five times.
+        """Whether the statement is prepared: when it comes again, never, or (None) on a connection that has run it five times.
 
         Whoever asks can name columns in endless ways. What is prepared takes memory of each connection's server process.
         """
