@@ -35,8 +35,17 @@ def fault(connection: psycopg.Connection) -> str | None:
     return next(each.fault for each in coverage(connection) if each.name == "public.town")
 
 
+_RUN_BY_THE_CAST = "CREATE FUNCTION sneak(s sneaky) RETURNS geometry LANGUAGE plpgsql AS $$ BEGIN PERFORM public.note(1); RETURN NULL; END $$"
+# A function of SQL is put in place of its call while the statement is planned, and what is constant in it is run then.
+_RUN_BY_THE_PLANNER = (
+    "CREATE FUNCTION sneak(s sneaky) RETURNS geometry LANGUAGE sql IMMUTABLE AS"
+    " $$ SELECT CASE WHEN (s).x > 0 AND public.note(1) THEN NULL::public.geometry END $$"
+)
+
+
+@pytest.mark.parametrize("cast", [_RUN_BY_THE_CAST, _RUN_BY_THE_PLANNER])
 def test_a_type_of_the_owner_s_own_runs_nothing_as_the_log_s_role(
-    there: psycopg.Connection, database: str, login: Login
+    there: psycopg.Connection, database: str, login: Login, cast: str
 ) -> None:
     bob = login(database, "flagstone_bob", "GRANT CREATE ON SCHEMA public TO flagstone_bob")
     there.execute("ALTER TABLE town OWNER TO flagstone_bob")
@@ -46,9 +55,13 @@ def test_a_type_of_the_owner_s_own_runs_nothing_as_the_log_s_role(
         owner.execute("CREATE TABLE ran (as_whom text); GRANT INSERT ON ran TO PUBLIC")
         owner.execute("CREATE TYPE sneaky AS (x float8)")
         owner.execute(
-            "CREATE FUNCTION sneak(s sneaky) RETURNS geometry LANGUAGE plpgsql AS $$"
-            " BEGIN INSERT INTO public.ran VALUES (current_user); RETURN NULL; END $$"
+            "CREATE FUNCTION noted() RETURNS boolean LANGUAGE plpgsql AS $$"
+            " BEGIN INSERT INTO public.ran VALUES (current_user); RETURN true; END $$"
         )
+        owner.execute(
+            "CREATE FUNCTION note(x int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN public.noted(); END $$"
+        )
+        owner.execute(cast.encode())
         owner.execute("CREATE CAST (sneaky AS geometry) WITH FUNCTION sneak(sneaky) AS IMPLICIT")
         owner.execute("ALTER TABLE town DROP COLUMN geom, ADD COLUMN geom sneaky")
         with watching(database) as written:

@@ -19,7 +19,8 @@ WRITER = "flagstone_changes"
 """The role that owns what the triggers call: it may write the log, and nothing else."""
 _TABLES = ("change", "change_horizon", "change_followed")
 _FUNCTIONS = (
-    "change_prune()", "change_raster(float8[])", "change_told(oid, float8[])", "change_refreshed()", "change_asked(regclass)",
+    "change_prune()", "change_raster(float8[])", "change_counted(oid)", "change_told(oid, float8[])", "change_value(anyelement, anyelement)",
+    "change_refreshed()", "change_asked(regclass)",
     "changed(regclass)",
     "changed(regclass, float8, float8, float8, float8, int)",
 )  # fmt: skip

@@ -44,8 +44,8 @@ _STATEMENTS = (
     ("truncate", "TRUNCATE", "", 32),
 )
 _ROWS_OF = {
-    "INSERT": (("flagstone_after", "NEW"),),
     "UPDATE": (("flagstone_before", "OLD"), ("flagstone_after", "NEW")),
+    "INSERT": (("flagstone_after", "NEW"),),
     "DELETE": (("flagstone_before", "OLD"),),
 }
 """Of each event: its transition tables, and its rows in a trigger that fires for each row."""
@@ -70,29 +70,21 @@ def wanted(*, replicated: bool, has_rows: bool) -> Iterator[Trigger]:
 
 def body_of(connection: Connection[Any], columns: Sequence[GeometryOf], postgis: str) -> str:
     """What the function does of a table with these columns. It has none where the table is only read by views or functions."""
-    branches = [
-        _BRANCH.format(
-            event=sql.Literal(event),
-            by_row=_counted(rows, columns, postgis, 1),
-            by_statement=_counted(rows, columns, postgis, 0),
+    levels = [
+        sql.SQL("\n                ELSIF").join(
+            _EVENT.format(event=sql.Literal(event), counted=_counted(rows, columns, postgis, place))
+            for event, rows in _ROWS_OF.items()
         )
-        for event, rows in _ROWS_OF.items()
+        for place in (0, 1)
     ]
-    return _BODY.format(strange=_strange(columns, postgis), branches=sql.SQL("").join(branches)).as_string(connection)
+    return _BODY.format(
+        by_statement=levels[0], by_row=levels[1], most_rows=sql.Literal(MOST_ROWS), most_boxes=sql.Literal(MOST_BOXES)
+    ).as_string(connection)
 
 
 def function(relation: int, body: str) -> sql.Composed:
     """CREATE FUNCTION with this body."""
     return _FUNCTION.format(name=sql.Identifier("flagstone", function_name(relation)), body=text_literal(body))
-
-
-def _strange(columns: Sequence[GeometryOf], postgis: str) -> sql.Composable:
-    if not columns:
-        return sql.SQL("")
-    types = {
-        name: sql.Literal(sql.Identifier(postgis, name).as_string(None)) for name in ("geometry", "geography")
-    }
-    return sql.SQL(_STRANGE).format(names=sql.Literal([column.name for column in columns]), **types)
 
 
 def made(relation: int, schema: str, table: str, trigger: Trigger) -> Iterator[sql.Composed]:
@@ -117,8 +109,7 @@ _FUNCTION = sql.SQL(
     " SET search_path = pg_catalog, pg_temp AS {body}"
 )
 # What goes wrong with a box must not go wrong for the writer: an edge between antipodes, a column that was renamed.
-# The types are looked at before anything is done with a value, in a statement of its own: a table's owner may give the column a
-# type of his own with a cast to geometry, which would run as whom the function belongs to.
+# Each expression takes its time from every writer: what most of them need comes first.
 _BODY = sql.SQL("""
 DECLARE
     changed_rows bigint;
@@ -127,36 +118,39 @@ BEGIN
     BEGIN
         IF TG_OP = 'TRUNCATE' THEN
             changed_rows := 1;
-{strange}{branches}        END IF;
+        ELSE
+            IF TG_LEVEL = 'STATEMENT' THEN
+                IF {by_statement}
+                END IF;
+            ELSE
+                IF {by_row}
+                END IF;
+            END IF;
+            IF changed_rows > {most_boxes} THEN
+                changed_boxes := CASE WHEN changed_rows <= {most_rows} THEN flagstone.change_raster(changed_boxes) END;
+            ELSIF changed_boxes IS NULL THEN
+                changed_boxes := '{{}}';
+            END IF;
+        END IF;
     EXCEPTION WHEN OTHERS THEN
         changed_rows := 1;
         changed_boxes := NULL;
     END;
     IF changed_rows > 0 THEN
-        PERFORM flagstone.change_told(TG_RELID, changed_boxes);
+        -- As flagstone.change_told does.
+        IF current_setting('flagstone.changes_' || TG_RELID, true) IS DISTINCT FROM pg_current_xact_id()::text || ':all' THEN
+            INSERT INTO flagstone.change (relation, boxes) VALUES (TG_RELID, changed_boxes);
+            IF random() < 0.01 THEN
+                PERFORM flagstone.change_counted(TG_RELID);
+            END IF;
+        END IF;
     END IF;
     RETURN NULL;
 END
 """)
-_STRANGE = """        ELSIF EXISTS (
-            SELECT FROM pg_catalog.pg_attribute AS a
-            WHERE a.attrelid = TG_RELID AND a.attname = ANY ({names})
-                AND a.atttypid NOT IN ({geometry}::pg_catalog.regtype, {geography}::pg_catalog.regtype)
-        ) THEN
-            changed_rows := 1;
-"""
-_BRANCH = sql.SQL("""        ELSIF TG_OP = {event} AND TG_LEVEL = 'ROW' THEN
-{by_row}
-        ELSIF TG_OP = {event} THEN
-{by_statement}
-""")
-_COUNTED = sql.SQL("""            SELECT
-                count(*),
-                CASE
-                    WHEN count(*) > {most_rows} THEN NULL
-                    WHEN count(*) > {most_boxes} THEN flagstone.change_raster(array_agg(b.box) FILTER (WHERE b.box IS NOT NULL))
-                    ELSE coalesce(array_agg(b.box) FILTER (WHERE b.box IS NOT NULL), '{{}}')
-                END
+_EVENT = sql.SQL(""" TG_OP = {event} THEN
+{counted}""")
+_COUNTED = sql.SQL("""            SELECT count(*), array_agg(b.box) FILTER (WHERE b.box IS NOT NULL)
             INTO changed_rows, changed_boxes
             FROM (
 {rows}
@@ -165,7 +159,12 @@ _COUNTED = sql.SQL("""            SELECT
 _ROWS = sql.SQL("""                SELECT CASE WHEN g.box IS NOT NULL THEN ARRAY[
                     {s}.ST_XMin(g.box), {s}.ST_YMin(g.box), {s}.ST_XMax(g.box), {s}.ST_YMax(g.box), g.srid
                 ] END AS box
-                FROM (SELECT {box} AS box, {srid} AS srid FROM {table} AS r OFFSET 0) AS g""")
+                FROM (
+                    SELECT {s}.box3d({s}.box2d(r.value)) AS box, {s}.ST_SRID(r.value) AS srid
+                    FROM ({values}) AS r
+                    OFFSET 0
+                ) AS g""")
+"""The box in the geometry's header: what is large need not be read whole."""
 # On the sphere an edge leaves the box of its ends, and what goes around a pole, or across ±180, has no box at all.
 _SPHERE_ROWS = sql.SQL("""                SELECT CASE
                     WHEN g.box IS NULL THEN NULL
@@ -176,10 +175,10 @@ _SPHERE_ROWS = sql.SQL("""                SELECT CASE
                 END::float8[] AS box
                 FROM (
                     SELECT
-                        {srid} AS srid,
+                        {s}.ST_SRID(r.value::{s}.geometry) AS srid,
                         CASE WHEN {s}.ST_Dimension(r.value::{s}.geometry) = 0 THEN 0 ELSE {bulge} END AS bulge,
                         {s}.box3d(({s}.ST_Segmentize(r.value, {step}))::{s}.geometry) AS box
-                    FROM {table} AS r
+                    FROM ({values}) AS r
                     OFFSET 0
                 ) AS g""")
 _WITHOUT = sql.SQL("                SELECT NULL::float8[] AS box FROM {table} AS r")
@@ -189,29 +188,36 @@ def _counted(
     rows: Sequence[tuple[str, str]], columns: Sequence[GeometryOf], postgis: str, place: int
 ) -> sql.Composed:
     """How many rows the statement, or (`place` 1) this row's trigger, saw before and after; and their boxes."""
+    tables = [each[place] for each in rows]
+    # Those of one type in one list: what is done with it then costs once.
     parts = [
-        _rows(each[place], column, postgis, by_row=bool(place)) for each in rows for column in columns
+        _rows(tables, alike, postgis, by_row=bool(place))
+        for is_geography in (False, True)
+        if (alike := [column for column in columns if column.is_geography is is_geography])
     ] or [
-        _WITHOUT.format(table=sql.SQL("(SELECT 1)") if place else sql.Identifier(each[place]))
-        for each in rows
+        _WITHOUT.format(table=sql.SQL("(SELECT 1)") if place else sql.Identifier(table)) for table in tables
     ]
     return _COUNTED.format(
-        most_rows=sql.Literal(MOST_ROWS), most_boxes=sql.Literal(MOST_BOXES), limit=sql.Literal(MOST_ROWS + 1),
-        rows=sql.SQL("\n                UNION ALL\n").join(parts),
-    )  # fmt: skip
+        limit=sql.Literal(MOST_ROWS + 1), rows=sql.SQL("\n                UNION ALL\n").join(parts)
+    )
 
 
-def _rows(table: str, column: GeometryOf, postgis: str, *, by_row: bool) -> sql.Composed:
-    s, name = sql.Identifier(postgis), sql.Identifier(column.name)
-    there = (
-        sql.SQL("(SELECT {}.{} AS value)").format(sql.SQL(table), name) if by_row
-        else sql.SQL("(SELECT {} AS value FROM {})").format(name, sql.Identifier(table))
-    )  # fmt: skip
-    if column.is_geography:
-        srid = sql.SQL("{}.ST_SRID(r.value::{}.geometry)").format(s, s)
-        return _SPHERE_ROWS.format(
-            s=s, table=there, srid=srid, bulge=sql.Literal(_BULGE_DEGREES), step=sql.Literal(_STEP_M)
-        )
-    # The box in the geometry's header: what is large need not be read whole.
-    box = sql.SQL("{s}.box3d({s}.box2d(r.value))").format(s=s)
-    return _ROWS.format(s=s, table=there, srid=sql.SQL("{}.ST_SRID(r.value)").format(s), box=box)
+def _rows(tables: Sequence[str], columns: Sequence[GeometryOf], postgis: str, *, by_row: bool) -> sql.Composed:
+    """The box of each value of columns of one type."""
+    s = sql.Identifier(postgis)
+    values = sql.SQL(" UNION ALL ").join(
+        _value(table, column, s, by_row=by_row) for table in tables for column in columns
+    )
+    if columns[0].is_geography:
+        return _SPHERE_ROWS.format(s=s, values=values, bulge=sql.Literal(_BULGE_DEGREES), step=sql.Literal(_STEP_M))
+    return _ROWS.format(s=s, values=values)
+
+
+def _value(table: str, column: GeometryOf, s: sql.Identifier, *, by_row: bool) -> sql.Composed:
+    # A table's owner may give the column a type of his own with a cast to geometry, which would run as whom the function
+    # belongs to, and be planned as him: `change_value` takes no value of another type.
+    kind = sql.SQL("NULL::{}.{}").format(s, sql.Identifier("geography" if column.is_geography else "geometry"))
+    name = sql.Identifier(column.name)
+    if by_row:
+        return sql.SQL("SELECT flagstone.change_value({}.{}, {}) AS value").format(sql.SQL(table), name, kind)
+    return sql.SQL("SELECT flagstone.change_value({}, {}) AS value FROM {}").format(name, kind, sql.Identifier(table))

@@ -8,6 +8,7 @@ DECLARE
     oldest constant xid8 := pg_snapshot_xmin(pg_current_snapshot());
     next constant xid8 := pg_snapshot_xmax(pg_current_snapshot());
     newest bigint;
+    first record;
 BEGIN
     -- Elsewhere to read the log could make the writer's own transaction fail.
     IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
@@ -19,17 +20,20 @@ BEGIN
         RETURN;
     END IF;
     SELECT id INTO newest FROM flagstone.change ORDER BY tx DESC LIMIT 1;
-    WITH gone AS (
-        DELETE FROM flagstone.change
-        WHERE ctid = ANY (array(
-            -- The first ones alone are looked at, so that this is quick while none is old.
-            SELECT old.ctid
-            FROM (SELECT ctid, made, id FROM flagstone.change WHERE tx < oldest ORDER BY tx LIMIT 5000) AS old
-            WHERE old.made < clock_timestamp() - interval '1 hour' OR old.id < newest - 2000000
-        ))
-        RETURNING tx
-    )
-    SELECT tx INTO latest FROM gone ORDER BY tx DESC LIMIT 1;
+    SELECT made, id INTO first FROM flagstone.change ORDER BY tx LIMIT 1;
+    -- Writers pay for this: while the first one is not old no other is looked at.
+    IF first.made < clock_timestamp() - interval '1 hour' OR first.id < newest - 2000000 THEN
+        WITH gone AS (
+            DELETE FROM flagstone.change
+            WHERE ctid = ANY (array(
+                SELECT old.ctid
+                FROM (SELECT ctid, made, id FROM flagstone.change WHERE tx < oldest ORDER BY tx LIMIT 5000) AS old
+                WHERE old.made < clock_timestamp() - interval '1 hour' OR old.id < newest - 2000000
+            ))
+            RETURNING tx
+        )
+        SELECT tx INTO latest FROM gone ORDER BY tx DESC LIMIT 1;
+    END IF;
     -- Numbers that no transaction has here yet came with a dump of another cluster.
     DELETE FROM flagstone.change
     WHERE tx > next AND tx <> pg_current_xact_id() AND made < clock_timestamp() - interval '1 hour';
@@ -61,36 +65,51 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE WHEN count(*) <= 256 THEN coalesce(array_agg(ARRAY[x1, y1, x2, y2, srid]), '{}') END FROM square
 $$;
 COMMENT ON FUNCTION flagstone.change_raster IS 'Flagstone: many boxes as a few.';
-CREATE OR REPLACE FUNCTION flagstone.change_told(relation oid, boxes float8[]) RETURNS void
+CREATE OR REPLACE FUNCTION flagstone.change_counted(relation oid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    -- How many statements of this transaction changed the table: a setting, which goes back with a savepoint as they do.
+    -- How many hundred changes this transaction wrote down of the table: a setting, which goes back with a savepoint as they do.
     -- With the transaction's number before it: what a session was left with, or set by itself, means nothing.
     counter constant text := 'flagstone.changes_' || relation;
     mine constant text := pg_current_xact_id()::text || ':';
     setting text := current_setting(counter, true);
-    told int := 0;
+    hundreds int := 1;
 BEGIN
-    -- A pattern with the transaction's number in it would be compiled anew by each: that took half of this function's time.
-    IF starts_with(setting, mine) AND substr(setting, length(mine) + 1) ~ '^\d{1,8}$' THEN
-        told := substr(setting, length(mine) + 1);
+    IF starts_with(setting, mine) AND substr(setting, length(mine) + 1) ~ '^\d{1,2}$' THEN
+        hundreds := substr(setting, length(mine) + 1)::int + 1;
     END IF;
-    IF told < 1000 THEN
-        INSERT INTO flagstone.change (relation, boxes) VALUES (relation, boxes);
-    ELSIF told = 1000 THEN
+    IF hundreds < 10 THEN
+        PERFORM set_config(counter, mine || hundreds, true);
+    ELSE
         -- From here on the whole transaction counts as a change of everything, and says nothing more.
         INSERT INTO flagstone.change (relation) VALUES (relation);
-    ELSE
-        RETURN;
+        PERFORM set_config(counter, mine || 'all', true);
     END IF;
-    -- As an assignment it is no query.
-    setting := set_config(counter, mine || (told + 1), true);
-    IF random() < 0.002 THEN
+    IF random() < 0.2 THEN
         PERFORM flagstone.change_prune();
     END IF;
 END
 $$;
-COMMENT ON FUNCTION flagstone.change_told IS 'Flagstone: writes a change into the log. Called by triggers.';
+COMMENT ON FUNCTION flagstone.change_counted IS 'Flagstone: called of one change in a hundred, so that a transaction of many is no long one in the log.';
+CREATE OR REPLACE FUNCTION flagstone.change_told(relation oid, boxes float8[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- As the triggers do: they have these lines in them, for a call takes as long as to write the change down.
+    IF current_setting('flagstone.changes_' || relation, true) IS DISTINCT FROM pg_current_xact_id()::text || ':all' THEN
+        INSERT INTO flagstone.change (relation, boxes) VALUES (relation, boxes);
+        IF random() < 0.01 THEN
+            PERFORM flagstone.change_counted(relation);
+        END IF;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION flagstone.change_told IS 'Flagstone: writes a change into the log.';
+CREATE OR REPLACE FUNCTION flagstone.change_value(value anyelement, kind anyelement) RETURNS anyelement
+LANGUAGE sql IMMUTABLE AS $$
+    -- A value of the second one's type, or an error before anything is done with it. No cast leads here.
+    SELECT value
+$$;
+COMMENT ON FUNCTION flagstone.change_value IS 'Flagstone: a value whose type has to be that of another one.';
 CREATE OR REPLACE FUNCTION flagstone.change_asked(relation regclass) RETURNS oid
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
