@@ -85,6 +85,8 @@ def test_warming_again_makes_nothing_twice(run: Run) -> None:
     again = run("warm", "towns", "--zoom", "0-2")
     assert queries() == before
     assert again.output.splitlines()[-1] == f"0 tiles made, {number} there already."
+    told = run("warm", "towns", "--zoom", "0-2", "--format", "json").output.splitlines()[-1]
+    assert json.loads(told) == {"made": 0, "kept": number, "failed": 0}
 
 
 def test_a_composite_with_parameters_is_warmed_as_it_is_asked_for(app: Flask, run: Run) -> None:
@@ -129,7 +131,8 @@ def test_purging_all_means_composites_too(app: Flask, run: Run, towns: str) -> N
     with psycopg.connect(towns, autocommit=True) as connection:
         connection.execute("UPDATE public.lakes SET name = name || '!'")
     assert together() == {"Vaduz", "Walensee"}
-    assert run("purge", "--all").exit_code == 0
+    told = run("purge", "--all", "--zoom", "2-6", "--format", "json")
+    assert json.loads(told.output.splitlines()[-1]) == {"layer": None, "bbox": None, "zooms": [2, 6]}
     wait_for(lambda: together() == {"Vaduz", "Walensee!"})
 
 

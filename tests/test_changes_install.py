@@ -69,6 +69,9 @@ def test_install_status_and_uninstall(flask_changes: Run, towns: str) -> None:
     assert (river["table_name"], town["table_name"], town["owner"]) == ("river", "town", WRITER)
     assert "town: no triggers any more" in flask_changes("uninstall", "town")
     assert "There were no triggers to take off." in flask_changes("uninstall", "town")
+    assert json.loads(flask_changes("uninstall", "town", "--format", "json")) == []
+    flask_changes("install", "town")
+    assert json.loads(flask_changes("uninstall", "town", "--format", "json")) == [{"table": "public.town"}]
     assert followed(flask_changes("status", "--format", "json")) == {
         "public.river": "yes",
         "public.town": "no",

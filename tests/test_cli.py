@@ -93,6 +93,17 @@ class TestConfig:
         assert answer.returncode == 0, answer.stderr
         assert "12 layers" in answer.stdout
 
+    def test_check_as_json_has_the_same(self, sample_database: str, database: str) -> None:
+        found = {}
+        for dsn in (sample_database, database):
+            answer = flask("config", "check", "--format", "json", dsn=dsn)
+            found[dsn] = json.loads(answer.stdout)
+            assert answer.returncode == (1 if found[dsn]["problems"] else 0), answer.stderr
+        assert found[sample_database]["layers"] == 12
+        assert found[sample_database]["problems"] == []
+        assert found[database]["layers"] == 0
+        assert found[database]["problems"] == ["nothing to serve: no relation has a geometry column"]
+
     def test_check_names_rules_that_hold_for_no_layer(self, sample_database: str) -> None:
         answer = flask("config", "check", dsn=sample_database, FLAGSTONE_CACHE_RULES="sample.r*@0-6=60,capitals=5,sample.*=9")
         assert answer.returncode == 1

@@ -49,7 +49,8 @@ def stats(form: str) -> None:
 @click.option("--all", "every", is_flag=True, help="Tiles of every layer.")
 @BOX
 @click.option("--zoom", "zooms", type=Zooms(), help="Only tiles of these zooms.")
-def purge(layer: str | None, every: bool, box: Bounds | None, zooms: range | None) -> None:
+@FORMAT
+def purge(layer: str | None, every: bool, box: Bounds | None, zooms: range | None, form: str) -> None:
     """Give none of the kept tiles of LAYER any more: they are made anew when they are asked for.
 
     All variants of them are meant: columns, filters, tile matrix sets, composites. It holds within a second.
@@ -61,6 +62,12 @@ def purge(layer: str | None, every: bool, box: Bounds | None, zooms: range | Non
         named = None if layer is None else _layer_id(there, layer)
         span = range(-99, 100) if zooms is None else zooms
         purges.add(named, box, span[0], span[-1])
+    if form == "json":
+        click.echo(json.dumps({
+            "layer": named, "bbox": None if box is None else [box.xmin, box.ymin, box.xmax, box.ymax],
+            "zooms": None if zooms is None else [zooms[0], zooms[-1]],
+        }, ensure_ascii=False))  # fmt: skip
+        return
     click.echo(f"{'Every layer' if named is None else named}: what was kept is not given any more."
                " It lies in Redis until its time is over, and `flask cache stats` counts it until then.")
 

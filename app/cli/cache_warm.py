@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import click
 from flask.cli import with_appcontext
@@ -20,6 +21,7 @@ from ..source import Source
 from .cache import reachable
 from .overviews import bars
 from .session import served
+from .tables import FORMAT
 from .tile_arguments import asked_source, parameters
 from .tile_choice import BOX, Zooms
 
@@ -36,9 +38,10 @@ _VERSIONS_WAIT_S = 10.0
 @click.option("--param", "given", multiple=True, metavar="NAME=VALUE", help="Any parameter of a tile's address; may be repeated.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True, help="Tiles that are made at the same time.")
 @click.option("--rate", type=click.FloatRange(min=0.01), help="Most tiles a second.")
+@FORMAT
 @with_appcontext
 def warm(
-    layer: str, zooms: range, box: Bounds | None, grid: str | None, given: tuple[str, ...], jobs: int, rate: float | None
+    layer: str, zooms: range, box: Bounds | None, grid: str | None, given: tuple[str, ...], jobs: int, rate: float | None, form: str
 ) -> None:
     """Make the tiles of LAYER (or LAYER,LAYER) ahead, exactly as the server would.
 
@@ -61,7 +64,7 @@ def warm(
         except KeyboardInterrupt:
             click.echo(f"Interrupted: {warmed}. The same command goes on from there.", err=True)
             raise
-    click.echo(f"{warmed}.")
+    click.echo(json.dumps(asdict(warmed)) if form == "json" else f"{warmed}.")
     if warmed.failed:
         raise click.exceptions.Exit(1)
 

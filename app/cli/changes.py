@@ -90,9 +90,11 @@ def install(
 @group.command("uninstall")
 @LAYERS
 @click.option("--all", "every", is_flag=True, help="Everything that is followed.")
+@FORMAT
 @with_appcontext
-def uninstall(layers: tuple[str, ...], every: bool) -> None:
+def uninstall(layers: tuple[str, ...], every: bool, form: str) -> None:
     """Take the triggers off the tables of LAYER: their tiles are kept for their time to live again."""
+    done: list[str] = []
     with served() as there:
         there.catalog.reload()
         with administering(there.settings) as connection:
@@ -109,11 +111,22 @@ def uninstall(layers: tuple[str, ...], every: bool) -> None:
                     there_are = [each for each in log.coverage(connection) if every or each.relation in wanted]
                     for each in there_are:
                         triggers.uninstall(connection, each.relation)
-                        click.echo(f"{each.name}: no triggers any more.")
-                    if not there_are:
-                        click.echo("There were no triggers to take off.")
+                        done.append(each.name)
             except FlagstoneError as error:
+                if done:
+                    _print_uninstalled(done, form)
                 raise click.ClickException(explained(error, there.settings)) from error
+    _print_uninstalled(done, form)
+
+
+def _print_uninstalled(done: Sequence[str], form: str) -> None:
+    if form == "json":
+        click.echo(json.dumps([{"table": name} for name in done], indent=2, ensure_ascii=False))
+        return
+    for name in done:
+        click.echo(f"{name}: no triggers any more.")
+    if not done:
+        click.echo("There were no triggers to take off.")
 
 
 @group.command("status")

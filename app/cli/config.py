@@ -40,19 +40,29 @@ def show(form: str) -> None:
 
 
 @group.command("check")
-def check() -> None:
-    """Connect, and say what would keep Flagstone from serving this database, or a layers file from doing what it says."""
+@FORMAT
+def check(form: str) -> None:
+    """Connect, and say what would keep Flagstone from serving this database, or a layers file from doing what it says.
+
+    Exit code 1 where anything would.
+    """
     with served() as there:
         there.pool.ping()
         catalog = there.catalog.catalog()
         found = [*problems(there), *_idle(catalog, there.settings), *_silent(there.settings)]
+    if not catalog.layers:
+        why = "`flask catalog list --rejected` says why" if catalog.rejected else "no relation has a geometry column"
+        found.insert(0, f"nothing to serve: {why}")
+    if form == "json":
+        click.echo(json.dumps({
+            "database": catalog.database, "login": catalog.login, "postgis": catalog.postgis.full, "layers": len(catalog.layers),
+            "rejected": len(catalog.rejected), "tilematrixsets": list(there.grids.custom_ids), "problems": found,
+        }, indent=2, ensure_ascii=False))  # fmt: skip
+        raise click.exceptions.Exit(1 if found else 0)
     click.echo(f"database {catalog.database}, login {catalog.login}, PostGIS {catalog.postgis.full}")
     click.echo(f"{len(catalog.layers)} layers, {len(catalog.rejected)} relations left out")
     if there.grids.custom_ids:
         click.echo(f"tile matrix sets of FLAGSTONE_TMS_DIRECTORY: {', '.join(there.grids.custom_ids)}")
-    if not catalog.layers:
-        why = "`flask catalog list --rejected` says why" if catalog.rejected else "no relation has a geometry column"
-        raise click.ClickException(f"nothing to serve: {why}")
     if found:
         raise click.ClickException("\n".join(found))
 
