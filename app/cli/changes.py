@@ -65,7 +65,7 @@ def install(
         catalog = there.catalog.reload()
         chosen = _chosen(there, layers, every=every)
         done: list[triggers.Installed] = []
-        with administering(there.settings) as connection, progress() as report:
+        with administering(there.settings) as connection, progress("what was done stays, and the same command goes on from there.") as report:
             try:
                 with database_explained("What is to be followed"):
                     objects.refuse_unknown(connection, callers)

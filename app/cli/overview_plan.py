@@ -35,7 +35,7 @@ _HEADS = ("zoom", "because of", "features", "vertices", "tile", "band: rows", "c
 def plan(layers: tuple[str, ...], every: bool, grid: str | None, form: str) -> None:
     """Say what `build` would make of LAYER, from a sample of its rows: for each zoom what its fullest tile holds without
     an overview and with it, and what that takes on disk. Nothing is changed."""
-    with served() as there, progress() as report:
+    with served() as there, progress("nothing was changed.") as report:
         matrix_set = chosen_grid(there, grid)
         chosen = [each for layer in chosen_layers(there, layers, every=every) for each in with_filters(layer)]
         documents: list[dict[str, Any]] = []

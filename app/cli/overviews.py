@@ -31,11 +31,15 @@ GRID = click.option("--grid", "--tms", help="Tile matrix set; default: the setti
 
 
 @contextmanager
-def progress() -> Iterator[Report]:
-    """A bar for a person; nothing in a log or a pipe."""
-    with bars() as bar:
-        task = bar.add_task("connecting", total=None)
-        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+def progress(interrupted: str) -> Iterator[Report]:
+    """A bar for a person; nothing in a log or a pipe. After Ctrl-C it says what became of the work."""
+    try:
+        with bars() as bar:
+            task = bar.add_task("connecting", total=None)
+            yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+    except KeyboardInterrupt:
+        click.echo(f"Interrupted: {interrupted}", err=True)
+        raise
 
 
 @contextmanager
